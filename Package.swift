@@ -1,0 +1,184 @@
+// swift-tools-version: 6.2
+// The layers, top to bottom: Daemons → Services → Clients → System → Protocols → Model → C.
+// Imports run strictly downward and a service never imports another service;
+// Tests/LayerTests checks both against this manifest.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+/// A library of one layer: `Sources/<layer>/<name>`.
+func library(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
+}
+
+/// A program: one thin `@main` file in `Sources/Daemons/<name>`.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/Daemons/\(name)", swiftSettings: strict)
+}
+
+/// Tests of one module, in the folder that mirrors its sources: `Tests/<layer>/<name>Tests`.
+func tests(
+    _ layer: String, _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(layer)/\(name)Tests",
+        resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "ffs",
+    products: [
+        .executable(name: "ffswebd", targets: ["ffswebd"]),
+        .executable(name: "ffsauthd", targets: ["ffsauthd"]),
+        .executable(name: "ffsstaged", targets: ["ffsstaged"]),
+        .executable(name: "ffsftpd", targets: ["ffsftpd"]),
+        .executable(name: "ffsctl", targets: ["ffsctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // C: what Swift cannot call, and the system's libraries.
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCrypt", path: "Sources/C/CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        .target(name: "CLinux", path: "Sources/C/CLinux"),
+
+        // Model: values everyone speaks of.
+        library("Model", "FFSModel"),
+        library("Model", "ConfigurationSchema", ["FFSModel"]),
+
+        // Protocols: bytes in, values out. Purity exceptions: Commlink needs AES-GCM, X25519 and SHA-256
+        // (Crypto) and DES (COpenSSL); StoredFormats needs SHA-256 (Crypto).
+        library("Protocols", "Tobj", ["FFSModel"]),
+        library("Protocols", "Requests", ["FFSModel", "Tobj"]),
+        library("Protocols", "Commlink", ["FFSModel", "COpenSSL", crypto]),
+        library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
+        library("Protocols", "FTPProtocol", ["FFSModel"]),
+
+        // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
+        library("System", "SystemSupport", ["FFSModel", "CLinux"]),
+        library("System", "TLSEngine", ["SystemSupport", "COpenSSL", nioCore]),
+        library(
+            "System", "CommlinkTransport",
+            ["FFSModel", "Tobj", "Requests", "Commlink", "SystemSupport", nioCore, nioPosix, logging, metrics, crypto]),
+        library(
+            "System", "DaemonKit",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "SystemSupport", "CommlinkTransport",
+                argumentParser, lifecycle, logging, metrics, nioCore, nioPosix, nioHTTP1, yams,
+            ]),
+        library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
+
+        // Clients: one typed client for each service.
+        library("Clients", "AuthClient", ["FFSModel", "Tobj", "Requests", "CommlinkTransport"]),
+        library("Clients", "StagingClient", ["FFSModel", "Tobj", "Requests", "CommlinkTransport"]),
+
+        // Services: what each daemon does. A service imports no other service.
+        library(
+            "Services", "AuthService",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "DaemonKit",
+                "SystemSupport",
+                "CCrypt", grdb, logging, metrics, lifecycle, crypto,
+            ]),
+        library(
+            "Services", "StagingService",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "CommlinkTransport",
+                "DaemonKit",
+                "SystemSupport", "Repository", logging, metrics, lifecycle, crypto,
+            ]),
+        library(
+            "Services", "FTPService",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "StoredFormats", "FTPProtocol", "TLSEngine", "SystemSupport",
+                "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1, crypto,
+            ]),
+        library(
+            "Services", "WebFront",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "AuthClient",
+                "StagingClient",
+                "DaemonKit", "SystemSupport", logging, metrics, lifecycle, crypto, nioCore,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Mustache", package: "swift-mustache"),
+            ]),
+
+        // Daemons and the operators' command.
+        program("ffswebd", ["WebFront", "DaemonKit", argumentParser]),
+        program("ffsauthd", ["AuthService", "DaemonKit", argumentParser]),
+        program("ffsstaged", ["StagingService", "DaemonKit", argumentParser]),
+        program("ffsftpd", ["FTPService", "DaemonKit", argumentParser]),
+        program(
+            "ffsctl",
+            [
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
+                "Repository", "AuthClient", "StagingClient", "DaemonKit", "SystemSupport", argumentParser, logging,
+            ]),
+
+        // Tests: the same shape, and Integration, which starts the real programs.
+        .target(
+            name: "TestSupport", dependencies: ["FFSModel", "SystemSupport", subprocess], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        tests("Project", "Project", ["TestSupport", "ConfigurationSchema"]),
+        tests("Model", "FFSModel", ["FFSModel"]),
+        tests("Model", "ConfigurationSchema", ["ConfigurationSchema"]),
+        tests("Protocols", "Tobj", ["Tobj"]),
+        tests("Protocols", "Requests", ["Requests", "Tobj", "FFSModel"]),
+        tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
+        tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
+        tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel"]),
+        tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
+        tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore]),
+        tests(
+            "System", "CommlinkTransport",
+            ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),
+        tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging]),
+        tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel"]),
+        tests("Services", "AuthService", ["AuthService", "Requests", "Tobj", "FFSModel", grdb]),
+        tests(
+            "Services", "StagingService",
+            ["StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel"]),
+        tests("Services", "FTPService", ["FTPService", "FTPProtocol", "StoredFormats", "FFSModel"]),
+        tests("Services", "WebFront", ["WebFront", "FFSModel"]),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "AuthClient",
+                "StagingClient", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl",
+            ],
+            path: "Tests/Integration", swiftSettings: strict),
+    ]
+)

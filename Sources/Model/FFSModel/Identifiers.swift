@@ -1,0 +1,80 @@
+/// The SHA-256 of a content's bytes: its name in the repository and its ETag.
+package struct ContentDigest: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// 32 bytes as four words, so that a digest is a plain value with no allocation.
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// nil unless there are 32 bytes.
+    package init?(bytes: some Sequence<UInt8>) {
+        var all: [UInt64] = [0, 0, 0, 0]
+        var count = 0
+        for byte in bytes {
+            guard count < 32 else { return nil }
+            all[count / 8] = all[count / 8] << 8 | UInt64(byte)
+            count += 1
+        }
+        guard count == 32 else { return nil }
+        words = (all[0], all[1], all[2], all[3])
+    }
+
+    /// nil unless `hex` is 64 lower-case hexadecimal digits.
+    package init?(hex: some Collection<UInt8>) {
+        guard hex.count == 64, let bytes = Hex.decode(hex) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    package init?(_ hex: String) { self.init(hex: Array(hex.utf8)) }
+
+    package var bytes: [UInt8] {
+        [words.0, words.1, words.2, words.3].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) }
+        }
+    }
+
+    package var hex: [UInt8] { Hex.encode(bytes) }
+    package var description: String { Hex.string(bytes) }
+
+    package static func == (a: Self, b: Self) -> Bool { a.words == b.words }
+    package static func < (a: Self, b: Self) -> Bool { a.words < b.words }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+    }
+}
+
+/// 128 random bits, written as 32 hexadecimal digits.
+package struct ID128: Sendable, Hashable, CustomStringConvertible {
+    private let high: UInt64
+    private let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// A fresh one, from the system's generator (getrandom(2)).
+    package static func random() -> ID128 {
+        var generator = SystemRandomNumberGenerator()
+        return ID128(high: generator.next(), low: generator.next())
+    }
+
+    /// nil unless `hex` is 32 lower-case hexadecimal digits.
+    package init?(hex: some Collection<UInt8>) {
+        guard hex.count == 32, let bytes = Hex.decode(hex) else { return nil }
+        high = bytes[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    package init?(_ hex: String) { self.init(hex: Array(hex.utf8)) }
+
+    package var bytes: [UInt8] {
+        [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
+    }
+
+    package var description: String { Hex.string(bytes) }
+}
+
+/// Names one request; a repeat within 24 hours gets the first reply (ffs-commlink(7)).
+package typealias RequestID = ID128
+
+/// Follows one customer action through web request, commlink, staging, FTP session and log row.
+package typealias TraceID = ID128

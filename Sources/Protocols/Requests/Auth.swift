@@ -1,0 +1,213 @@
+package import FFSModel
+package import Tobj
+
+/// `auth.login`: may this customer sign in? The reply to every refusal is the same `login-refused`, after the same
+/// time, whether the name is unknown, disabled, expired or the password wrong.
+package struct AuthLogin: RequestMessage {
+    package static var type: RequestType { .authLogin }
+    package let customer: CustomerName
+    /// UTF-8 bytes as typed, at most 512.
+    package let password: [UInt8]
+    /// The customer's network address in text, for lock-out and log; the web front's own when unknown.
+    package let source: String
+
+    package struct Reply: ReplyMessage {
+        package let customer: CustomerName
+        /// How to greet them.
+        package let displayName: String
+
+        package init(customer: CustomerName, displayName: String) {
+            self.customer = customer
+            self.displayName = displayName
+        }
+
+        package init(fields: Fields) throws(Failure) {
+            customer = try fields.name("customer")
+            displayName = try fields.text("display-name")
+        }
+
+        package var body: [Element] { [.field("customer", customer), .field("display-name", displayName)] }
+    }
+
+    package init(customer: CustomerName, password: [UInt8], source: String) {
+        self.customer = customer
+        self.password = password
+        self.source = source
+    }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer", "password", "source"])
+        customer = try fields.name("customer")
+        password = try fields.bytes("password")
+        guard password.count <= 512 else { throw Failure(.badRequest, "a password has at most 512 bytes") }
+        source = try fields.optionalText("source") ?? "-"
+    }
+
+    package var body: [Element] {
+        [.field("customer", customer), Element("password", text: password), .field("source", source)]
+    }
+}
+
+/// `auth.password`: the customer changes their own password. Counts as a login attempt.
+package struct AuthPassword: RequestMessage {
+    package typealias Reply = Done
+    package static var type: RequestType { .authPassword }
+    package let customer: CustomerName
+    package let password: [UInt8]
+    package let newPassword: [UInt8]
+    package let source: String
+
+    package init(customer: CustomerName, password: [UInt8], newPassword: [UInt8], source: String) {
+        self.customer = customer
+        self.password = password
+        self.newPassword = newPassword
+        self.source = source
+    }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer", "password", "new-password", "source"])
+        customer = try fields.name("customer")
+        password = try fields.bytes("password")
+        newPassword = try fields.bytes("new-password")
+        guard password.count <= 512, newPassword.count <= 512 else {
+            throw Failure(.badRequest, "a password has at most 512 bytes")
+        }
+        source = try fields.optionalText("source") ?? "-"
+    }
+
+    package var body: [Element] {
+        [
+            .field("customer", customer), Element("password", text: password),
+            Element("new-password", text: newPassword), .field("source", source),
+        ]
+    }
+}
+
+/// One thing a customer may have now.
+package struct Entitlement: Sendable, Hashable {
+    package let item: Item
+    /// The product's title for people.
+    package let title: String
+    package let summary: String
+    /// Bytes and files of the whole version.
+    package let size: Int
+    package let files: Int
+    /// When the version was published.
+    package let released: Timestamp
+    /// When the entitlement ends; nil for never.
+    package let until: Timestamp?
+    package let policy: ExpiryPolicy
+
+    package init(
+        item: Item, title: String, summary: String, size: Int, files: Int, released: Timestamp, until: Timestamp?,
+        policy: ExpiryPolicy
+    ) {
+        self.item = item
+        self.title = title
+        self.summary = summary
+        self.size = size
+        self.files = files
+        self.released = released
+        self.until = until
+        self.policy = policy
+    }
+
+    package init(_ element: Element) throws(Failure) {
+        item = try Item(element, of: "entitlement")
+        let fields = Fields(element.children, of: "entitlement")
+        title = try fields.text("title")
+        summary = try fields.optionalText("summary") ?? ""
+        size = try fields.integer("size", in: 0...Int.max)
+        files = try fields.integer("files", in: 0...Int.max)
+        released = try fields.timestamp("released")
+        until = fields.optional("until") == nil ? nil : try fields.timestamp("until")
+        policy = try fields.value("policy", ExpiryPolicy.init)
+    }
+
+    package var element: Element {
+        var children: [Element] = [
+            .field("title", title), .field("summary", summary), .field("size", size, unit: "byte"),
+            .field("files", files), .field("released", released), .field("policy", policy),
+        ]
+        if let until { children.append(.field("until", until)) }
+        return Element(
+            "entitlement",
+            [.init("product", item.product.text.utf8), .init("version", item.version.text.utf8)],
+            children: children)
+    }
+}
+
+/// `auth.entitlements`: everything the customer may have now, newest release first within each product.
+package struct AuthEntitlements: RequestMessage {
+    package static var type: RequestType { .authEntitlements }
+    package let customer: CustomerName
+
+    package struct Reply: ReplyMessage {
+        package let entitlements: [Entitlement]
+        package init(entitlements: [Entitlement]) { self.entitlements = entitlements }
+        package init(fields: Fields) throws(Failure) {
+            entitlements = try fields.all("entitlement").map { element throws(Failure) in try Entitlement(element) }
+        }
+        package var body: [Element] { entitlements.map(\.element) }
+    }
+
+    package init(customer: CustomerName) { self.customer = customer }
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer"])
+        customer = try fields.name("customer")
+    }
+    package var body: [Element] { [.field("customer", customer)] }
+}
+
+/// `auth.order`: authorises exactly these items at the moment of choice and records the order.
+/// Refused as a whole (`not-entitled`) when one item is not allowed.
+package struct AuthOrder: RequestMessage {
+    package static var type: RequestType { .authOrder }
+    package let customer: CustomerName
+    package let items: [Item]
+    package let source: String
+
+    package struct Reply: ReplyMessage {
+        /// The order's number, unique for ever; give it to `stage.create`.
+        package let order: Int
+        /// The strictest policy among the items: cut, then the shortest grace, then finish.
+        package let policy: ExpiryPolicy
+        /// The earliest end among the entitlements; no account may outlive it. nil for never.
+        package let until: Timestamp?
+
+        package init(order: Int, policy: ExpiryPolicy, until: Timestamp?) {
+            self.order = order
+            self.policy = policy
+            self.until = until
+        }
+
+        package init(fields: Fields) throws(Failure) {
+            order = try fields.integer("order", in: 1...Int.max)
+            policy = try fields.value("policy", ExpiryPolicy.init)
+            until = fields.optional("until") == nil ? nil : try fields.timestamp("until")
+        }
+
+        package var body: [Element] {
+            var body: [Element] = [.field("order", order), .field("policy", policy)]
+            if let until { body.append(.field("until", until)) }
+            return body
+        }
+    }
+
+    package init(customer: CustomerName, items: [Item], source: String) {
+        self.customer = customer
+        self.items = items
+        self.source = source
+    }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer", "item", "source"])
+        customer = try fields.name("customer")
+        items = try fields.items()
+        source = try fields.optionalText("source") ?? "-"
+    }
+
+    package var body: [Element] {
+        [.field("customer", customer)] + items.map(\.element) + [.field("source", source)]
+    }
+}

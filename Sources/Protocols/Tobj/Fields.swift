@@ -1,0 +1,100 @@
+package import FFSModel
+
+/// Reads the fields of one request, reply or record by name, with errors that name the field.
+package struct Fields: Sendable {
+    /// The elements in which fields are looked up.
+    package let elements: [Element]
+    /// What is being read, for errors: a request type, a record's name.
+    package let context: String
+
+    package init(_ elements: [Element], of context: String) {
+        self.elements = elements
+        self.context = context
+    }
+
+    /// Refuses fields outside `names`: a misspelt field must not be ignored.
+    package func allowOnly(_ names: Set<String>) throws(Failure) {
+        if let stranger = elements.first(where: { !names.contains($0.name) }) {
+            throw Failure(.badRequest, "\(context) has no field <\(stranger.name)>")
+        }
+    }
+
+    package func optional(_ name: String) -> Element? { elements.first { $0.name == name } }
+
+    package func all(_ name: String) -> [Element] { elements.filter { $0.name == name } }
+
+    package func required(_ name: String) throws(Failure) -> Element {
+        guard let element = optional(name) else { throw Failure(.badRequest, "\(context) needs a <\(name)> field") }
+        return element
+    }
+
+    package func bytes(_ name: String) throws(Failure) -> [UInt8] { try required(name).text }
+
+    /// UTF-8 text.
+    package func text(_ name: String) throws(Failure) -> String {
+        guard let text = String(validating: try required(name).text, as: UTF8.self) else {
+            throw Failure(.badRequest, "\(context): <\(name)> is not UTF-8")
+        }
+        return text
+    }
+
+    package func optionalText(_ name: String) throws(Failure) -> String? {
+        optional(name) == nil ? nil : try text(name)
+    }
+
+    package func integer(_ name: String, in bounds: ClosedRange<Int>) throws(Failure) -> Int {
+        let text = try text(name)
+        guard let value = Int(text), bounds.contains(value) else {
+            throw Failure(
+                .badRequest,
+                "\(context): <\(name)> must be a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
+        }
+        return value
+    }
+
+    /// Any value whose initialiser takes text and may fail.
+    package func value<Value>(_ name: String, _ make: (String) -> Value?) throws(Failure) -> Value {
+        guard let value = make(try text(name)) else { throw Failure(.badRequest, "\(context): <\(name)> is malformed") }
+        return value
+    }
+
+    package func name<N: Name>(_ field: String, as type: N.Type = N.self) throws(Failure) -> N {
+        let bytes = try bytes(field)
+        do { return try N(bytes: bytes) } catch { throw Failure(.badRequest, "\(context): <\(field)>: \(error)") }
+    }
+
+    package func timestamp(_ name: String) throws(Failure) -> Timestamp { try value(name, Timestamp.init) }
+
+    /// `<item product="…" version="…"/>` elements, at least one.
+    package func items() throws(Failure) -> [Item] {
+        let items = try all("item").map { element throws(Failure) in try Item(element, of: context) }
+        guard !items.isEmpty else { throw Failure(.badRequest, "\(context) needs at least one <item>") }
+        return items
+    }
+}
+
+extension Item {
+    package init(_ element: Element, of context: String) throws(Failure) {
+        do {
+            self.init(
+                product: try ProductName(bytes: element.attribute("product") ?? []),
+                version: try VersionName(bytes: element.attribute("version") ?? []))
+        } catch { throw Failure(.badRequest, "\(context): <item>: \(error)") }
+    }
+
+    package var element: Element {
+        Element("item", [.init("product", product.text.utf8), .init("version", version.text.utf8)])
+    }
+}
+
+extension Element {
+    /// A field of a document: `<name>value</name>`.
+    package static func field(_ name: String, _ value: some CustomStringConvertible) -> Element {
+        Element(name, text: value.description)
+    }
+
+    /// A field with a unit: `<name unit="s">86400</name>`.
+    package static func field(_ name: String, _ value: Int, unit: String) -> Element {
+        Element(name, [.init("unit", unit.utf8)], text: "\(value)")
+    }
+}
