@@ -16,6 +16,8 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -96,7 +98,8 @@ let package = Package(
             "System", "DaemonKit",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "SystemSupport", "CommlinkTransport",
-                argumentParser, lifecycle, logging, metrics, nioCore, nioPosix, nioHTTP1, yams,
+                argumentParser, lifecycle, logging, metrics, coreMetrics, unixSignals, nioCore, nioPosix, nioHTTP1,
+                yams,
             ]),
         library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
 

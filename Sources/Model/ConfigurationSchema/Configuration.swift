@@ -24,6 +24,13 @@ package struct Configuration: Sendable {
         package let key: String
         package let source: Source
         package let complaint: String
+
+        package init(key: String, source: Source, complaint: String) {
+            self.key = key
+            self.source = source
+            self.complaint = complaint
+        }
+
         package var description: String { "\(source): \(key) \(complaint)" }
     }
 

@@ -1,5 +1,5 @@
 package import ConfigurationSchema
-package import FFSModel
+import FFSModel
 import Yams
 
 /// Reads ffs.yaml(5): defaults, then the file, then `FFS_…` variables, then `--set`.
@@ -58,7 +58,8 @@ package enum ConfigurationLoader {
     ) throws -> [(key: String, text: String, source: Configuration.Source)] {
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch {
-            throw Configuration.Problem(key: "the file", source: .file(file, line: nil), complaint: "is not YAML: \(error)")
+            throw Configuration.Problem(
+                key: "the file", source: .file(file, line: nil), complaint: "is not YAML: \(error)")
         }
         var found: [(key: String, text: String, source: Configuration.Source)] = []
         func walk(_ node: Node, _ key: String) throws {
@@ -71,7 +72,8 @@ package enum ConfigurationLoader {
             case .sequence(let sequence):
                 let parts = try sequence.map { item -> String in
                     guard case .scalar(let scalar) = item else {
-                        throw Configuration.Problem(key: key, source: source, complaint: "must be a list of plain values")
+                        throw Configuration.Problem(
+                            key: key, source: source, complaint: "must be a list of plain values")
                     }
                     return scalar.string
                 }
@@ -89,7 +91,8 @@ package enum ConfigurationLoader {
                     try walk(value, inner)
                 }
             case .alias:
-                throw Configuration.Problem(key: key, source: source, complaint: "uses a YAML alias, which ffs.yaml does not")
+                throw Configuration.Problem(
+                    key: key, source: source, complaint: "uses a YAML alias, which ffs.yaml does not")
             }
         }
         if let root { try walk(root, "") }

@@ -10,10 +10,13 @@ package struct DaemonOptions: ParsableArguments {
         help: ArgumentHelp("Set an option over file and environment; repeatable.", valueName: "key=value"))
     package var settings: [String] = []
 
-    @Flag(name: .long, help: "Check configuration, keys, modes and file systems, say what to do about each fault, and exit.")
+    @Flag(
+        name: .long,
+        help: "Check configuration, keys, modes and file systems, say what to do about each fault, and exit.")
     package var check = false
 
-    @Flag(name: .customLong("print-config"), help: "Print every option with its value in force and its source, and exit.")
+    @Flag(
+        name: .customLong("print-config"), help: "Print every option with its value in force and its source, and exit.")
     package var printConfig = false
 
     @Flag(name: .customLong("allow-test-keys"), help: "Accept key bags whose id marks them as for tests only.")

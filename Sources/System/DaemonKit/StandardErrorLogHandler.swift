@@ -1,5 +1,5 @@
 package import ConfigurationSchema
-import FFSModel
+package import FFSModel
 import Glibc
 package import Logging
 
@@ -54,7 +54,8 @@ package struct StandardErrorLogHandler: LogHandler {
     }
 
     private func json(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
-        line.append(contentsOf: "{\"time\":\"\(stamp)\",\"level\":\"\(event.level)\",\"daemon\":\"\(label)\",\"message\":".utf8)
+        line.append(
+            contentsOf: "{\"time\":\"\(stamp)\",\"level\":\"\(event.level)\",\"daemon\":\"\(label)\",\"message\":".utf8)
         Self.appendEscaped("\(event.message)", quote: true, to: &line)
         for (key, value) in fields {
             line.append(UInt8(ascii: ","))

@@ -1,0 +1,191 @@
+import ArgumentParser
+import ConfigurationSchema
+import CoreMetrics
+import FFSModel
+import FoundationEssentials
+import Glibc
+import Logging
+import Requests
+import ServiceLifecycle
+import SystemSupport
+import UnixSignals
+
+/// A daemon's whole life: configuration, log, checks, privileges, services, drain. Ends the process with an exit
+/// code of sysexits(3) when it cannot start.
+package func runDaemon<D: Daemon>(_ type: D.Type, _ options: DaemonOptions) async throws {
+    do {
+        try await DaemonRunner<D>(options: options).run()
+    } catch let problems as ConfigurationLoader.Problems {
+        complain(problems.all.map(\.description), of: D.name)
+        throw ExitCode(FailureCode.configuration.exitStatus)
+    } catch let failure as Failure {
+        complain([failure.description], of: D.name)
+        throw ExitCode(failure.code.exitStatus)
+    }
+}
+
+/// One line each on standard error, where a person or the journal sees why the daemon is not running.
+private func complain(_ lines: [String], of daemon: String) {
+    for line in lines {
+        Array("\(daemon): \(line)\n".utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+private struct DaemonRunner<D: Daemon> {
+    let options: DaemonOptions
+    let variables: [String: String]
+    let manager: ServiceManager
+
+    init(options: DaemonOptions) {
+        self.options = options
+        variables = ProcessInfo.processInfo.environment
+        manager = ServiceManager(environment: variables)
+    }
+
+    func run() async throws {
+        let configuration = try loadConfiguration()
+        if options.printConfig { return print(configuration.yaml(), terminator: "") }
+
+        LoggingSystem.bootstrap { label in
+            StandardErrorLogHandler(
+                label: label, level: Logger.Level(configuration[Options.Common.logLevel]),
+                format: configuration[Options.Common.logFormat])
+        }
+        let registry = PrometheusRegistry()
+        MetricsSystem.bootstrap(registry)
+        let environment = environment(configuration)
+        let findings = await checkRunDirectory(configuration) + D.check(environment)
+        if options.check { return try report(findings) }
+        try refuse(findings, log: environment.logger)
+
+        // A peer that went away is an error on that descriptor, never the end of the daemon.
+        signal(SIGPIPE, SIG_IGN)
+        // What a daemon creates is its own and its group's business.
+        umask(0o027)
+        try D.prepare(environment)
+        if let user = D.user, geteuid() == 0 { try Privileges.become(user: configuration[user]) }
+        try await serve(environment, registry: registry)
+    }
+
+    private func loadConfiguration() throws -> Configuration {
+        try ConfigurationLoader.load(
+            file: options.config, settings: options.settings, environment: variables, read: readConfigurationFile)
+    }
+
+    private func environment(_ configuration: Configuration) -> DaemonEnvironment {
+        DaemonEnvironment(
+            name: D.name, configuration: configuration, logger: Logger(label: D.name),
+            allowTestKeys: options.allowTestKeys)
+    }
+
+    private func checkRunDirectory(_ configuration: Configuration) -> [CheckFinding] {
+        let directory = configuration[Options.Common.runDirectory]
+        var status = stat()
+        guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            return [
+                CheckFinding(
+                    .error, "run.directory",
+                    "\(directory) is not a directory; create it (install.sh install does) or set run.directory")
+            ]
+        }
+        return [CheckFinding(.ok, "run.directory", directory)]
+    }
+
+    private func report(_ findings: [CheckFinding]) throws {
+        for finding in findings { print("\(finding.severity.rawValue): \(finding.subject): \(finding.text)") }
+        guard findings.contains(where: { $0.severity == .error }) else { return }
+        throw ExitCode(FailureCode.configuration.exitStatus)
+    }
+
+    private func refuse(_ findings: [CheckFinding], log: Logger) throws {
+        for finding in findings where finding.severity == .warning {
+            log.warning("\(finding.text)", metadata: ["subject": "\(finding.subject)"])
+        }
+        let errors = findings.filter { $0.severity == .error }
+        guard errors.isEmpty else {
+            complain(errors.map { "\($0.subject): \($0.text)" }, of: D.name)
+            throw ExitCode(FailureCode.configuration.exitStatus)
+        }
+    }
+
+    private func serve(_ environment: DaemonEnvironment, registry: PrometheusRegistry) async throws {
+        let configuration = environment.configuration
+        let log = environment.logger
+        let daemon = try await D(environment)
+        var services = daemon.services
+        let metrics = metricsServer(configuration, registry)
+        if let metrics { services.append(metrics) }
+        for service in services {
+            if let service = service as? any BindingService { try await service.bind() }
+        }
+        services.append(
+            Supervision(daemon: daemon, log: log, manager: manager, variables: variables, metrics: metrics) {
+                self.environment(try loadConfiguration())
+            })
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quieter(log))
+        group.maximumGracefulShutdownDuration = .seconds(configuration[Options.Common.drainSeconds])
+        log.notice("ready", metadata: ["version": "\(ffsVersion)", "pid": "\(getpid())"])
+        metrics?.setReady(true)
+        manager.notify(.ready)
+        try await ServiceGroup(configuration: group).run()
+        log.notice("stopped")
+    }
+
+    /// ServiceLifecycle's own records are about its internals.
+    private func quieter(_ logger: Logger) -> Logger {
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        return quiet
+    }
+
+    private func metricsServer(_ configuration: Configuration, _ registry: PrometheusRegistry) -> MetricsServer? {
+        let base = configuration[Options.Common.metricsBasePort]
+        let order = ["ffswebd", "ffsauthd", "ffsstaged", "ffsftpd"]
+        guard base > 0, let offset = order.firstIndex(of: D.name) else { return nil }
+        return MetricsServer(
+            address: configuration[Options.Common.metricsAddress], port: base + offset, registry: registry)
+    }
+}
+
+/// SIGHUP, the service manager's watchdog and the notice that the daemon is stopping.
+private struct Supervision<D: Daemon>: Service {
+    let daemon: D
+    let log: Logger
+    let manager: ServiceManager
+    let variables: [String: String]
+    let metrics: MetricsServer?
+    let reloadedEnvironment: @Sendable () throws -> DaemonEnvironment
+
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await reloadOnHangUp() }
+            if let interval = ServiceManager.watchdogInterval(environment: variables) {
+                group.addTask {
+                    while !Task.isCancelled {
+                        manager.notify(.watchdog)
+                        try? await Task.sleep(for: interval)
+                    }
+                }
+            }
+            try? await gracefulShutdown()
+            log.notice("draining")
+            metrics?.setReady(false)
+            manager.notify(.stopping)
+            group.cancelAll()
+        }
+    }
+
+    private func reloadOnHangUp() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup) {
+            manager.notify(.reloading)
+            do {
+                try await daemon.reload(try reloadedEnvironment())
+                log.notice("reloaded")
+            } catch {
+                log.error("reload failed; the old configuration, keys and certificates stay in force: \(error)")
+            }
+            manager.notify(.ready)
+        }
+    }
+}
