@@ -168,7 +168,7 @@ let package = Package(
         tests(
             "System", "CommlinkTransport",
             ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),
-        tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging]),
+        tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging, coreMetrics]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel"]),
         tests("Services", "AuthService", ["AuthService", "Requests", "Tobj", "FFSModel", grdb]),
         tests(

@@ -1,6 +1,7 @@
 /// A name that failed its grammar; the text names the rule.
-package struct NameError: Error, Sendable, CustomStringConvertible {
+package struct NameError: Error, Sendable, Hashable, CustomStringConvertible {
     package let description: String
+    package init(description: String) { self.description = description }
 }
 
 /// The shared shape of customer, product and version names: 1–64 bytes of printable ASCII from a small set,

@@ -32,7 +32,7 @@ package enum ConfigurationLoader {
             do {
                 for setting in try parse(text, file: file) { attempt(setting.key, setting.text, setting.source) }
             } catch let error as Configuration.Problem { problems.append(error) }
-        } else if file != DaemonOptions().config {
+        } else if file != defaultConfigurationFile {
             throw Failure(.configuration, "there is no configuration file \(file)")
         }
         for option in Options.all {

@@ -1,9 +1,12 @@
 package import ArgumentParser
 
+/// Read when `--config` names no other; may be missing.
+package let defaultConfigurationFile = "/etc/ffs/ffs.yaml"
+
 /// What every daemon's command line takes. Documented in each daemon's man page, which is checked against `--help`.
 package struct DaemonOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Configuration file.", valueName: "file"))
-    package var config = "/etc/ffs/ffs.yaml"
+    package var config = defaultConfigurationFile
 
     @Option(
         name: .customLong("set"),
