@@ -1,7 +1,8 @@
 package import FFSModel
 package import Requests
 
-/// What ffsauthd(8) does for the web front, as calls: one for each `auth.*` request (ffs-commlink(7)).
+/// What ffsauthd(8) does for other programs, as calls: sign-in and orders for ffswebd, and by ``send(_:id:trace:)``
+/// administration for ffsctl. A value over any transport: a commlink, a control socket, or the service itself.
 ///
 /// Every call throws the ``Failure`` of an error reply, or `unreachable` when no peer answered.
 /// `trace` joins the call to the customer's action in every log.
@@ -10,16 +11,32 @@ package struct AuthClient: Sendable {
 
     package init(_ transport: any RequestTransport) { self.transport = transport }
 
+    /// Sends any of ffsauthd's requests.
+    ///
+    /// - Parameter id: give the id of an earlier attempt to repeat that attempt: it is carried out at most once.
+    package func send<Message: RequestMessage>(
+        _ message: Message, id: RequestID = .random(), trace: TraceID? = nil
+    ) async throws(Failure) -> Message.Reply {
+        try await transport.send(message, id: id, trace: trace)
+    }
+
     /// Throws `login-refused` for every kind of refusal, `locked-out` and `busy` with seconds to wait.
+    ///
+    /// - Parameter source: the customer's network address in text, `-` when it is not known.
     package func login(
         customer: CustomerName, password: [UInt8], source: String, trace: TraceID? = nil
     ) async throws(Failure) -> AuthLogin.Reply {
-        try await transport.send(AuthLogin(customer: customer, password: password, source: source), trace: trace)
+        try await send(AuthLogin(customer: customer, password: password, source: source), trace: trace)
     }
 
-    /// Everything the customer may have now.
+    /// Everything the customer may have now, newest release first within each product; every page of it.
     package func entitlements(of customer: CustomerName, trace: TraceID? = nil) async throws(Failure) -> [Entitlement] {
-        try await transport.send(AuthEntitlements(customer: customer), trace: trace).entitlements
+        var all: [Entitlement] = []
+        while true {
+            let page = try await send(AuthEntitlements(customer: customer, after: all.last?.item), trace: trace)
+            all += page.entitlements
+            guard page.more, !page.entitlements.isEmpty else { return all }
+        }
     }
 
     /// Authorises and records an order; the same `id` never makes a second one. Throws `not-entitled`
@@ -27,20 +44,19 @@ package struct AuthClient: Sendable {
     package func order(
         customer: CustomerName, items: [Item], source: String, id: RequestID, trace: TraceID? = nil
     ) async throws(Failure) -> AuthOrder.Reply {
-        try await transport.send(AuthOrder(customer: customer, items: items, source: source), id: id, trace: trace)
+        try await send(AuthOrder(customer: customer, items: items, source: source), id: id, trace: trace)
     }
 
     /// Changes the customer's own password; counts as a sign-in attempt.
     package func changePassword(
         customer: CustomerName, password: [UInt8], newPassword: [UInt8], source: String, trace: TraceID? = nil
     ) async throws(Failure) {
-        _ = try await transport.send(
-            AuthPassword(customer: customer, password: password, newPassword: newPassword, source: source),
-            trace: trace)
+        let change = AuthPassword(customer: customer, password: password, newPassword: newPassword, source: source)
+        _ = try await send(change, trace: trace)
     }
 
     /// Whether ffsauthd answers, and which version it is.
     package func ping(trace: TraceID? = nil) async throws(Failure) -> Ping.Reply {
-        try await transport.send(Ping(), trace: trace)
+        try await send(Ping(), trace: trace)
     }
 }

@@ -74,6 +74,14 @@ package struct VersionName: Name {
     package init(validated text: String) { self.text = text }
 }
 
+/// A host of the installation, such as `storage-1`.
+package struct NodeName: Name {
+    package let text: String
+    package static var noun: String { "node name" }
+    package static func allows(_ byte: UInt8) -> Bool { byte.isASCIILetterOrDigit || ".-".utf8.contains(byte) }
+    package init(validated text: String) { self.text = text }
+}
+
 /// A staged account's identifier, which is also its login and its directory's name:
 /// 16 characters of lower-case base32 (RFC 4648 §6 alphabet), 80 random bits.
 package struct AccountID: Name {

@@ -6,7 +6,7 @@ package import Tobj
 package struct AuthLogin: RequestMessage {
     package static var type: RequestType { .authLogin }
     package let customer: CustomerName
-    /// UTF-8 bytes as typed, at most 512.
+    /// UTF-8 bytes as typed, at most ``Fields/passwordBytes``.
     package let password: [UInt8]
     /// The customer's network address in text, for lock-out and log; the web front's own when unknown.
     package let source: String
@@ -38,9 +38,8 @@ package struct AuthLogin: RequestMessage {
     package init(fields: Fields) throws(Failure) {
         try fields.allowOnly(["customer", "password", "source"])
         customer = try fields.name("customer")
-        password = try fields.bytes("password")
-        guard password.count <= 512 else { throw Failure(.badRequest, "a password has at most 512 bytes") }
-        source = try fields.optionalText("source") ?? "-"
+        password = try fields.password("password")
+        source = try fields.source()
     }
 
     package var body: [Element] {
@@ -67,12 +66,9 @@ package struct AuthPassword: RequestMessage {
     package init(fields: Fields) throws(Failure) {
         try fields.allowOnly(["customer", "password", "new-password", "source"])
         customer = try fields.name("customer")
-        password = try fields.bytes("password")
-        newPassword = try fields.bytes("new-password")
-        guard password.count <= 512, newPassword.count <= 512 else {
-            throw Failure(.badRequest, "a password has at most 512 bytes")
-        }
-        source = try fields.optionalText("source") ?? "-"
+        password = try fields.password("password")
+        newPassword = try fields.password("new-password")
+        source = try fields.source()
     }
 
     package var body: [Element] {
@@ -137,26 +133,53 @@ package struct Entitlement: Sendable, Hashable {
     }
 }
 
-/// `auth.entitlements`: everything the customer may have now, newest release first within each product.
+/// `auth.entitlements`: everything the customer may have now, newest release first within each product,
+/// a page at a time. A customer who may not sign in may have nothing.
+///
+///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <limit>100</limit>?
 package struct AuthEntitlements: RequestMessage {
     package static var type: RequestType { .authEntitlements }
     package let customer: CustomerName
+    /// The last item of the page before.
+    package let after: Item?
+    package let limit: Int
 
     package struct Reply: ReplyMessage {
         package let entitlements: [Entitlement]
-        package init(entitlements: [Entitlement]) { self.entitlements = entitlements }
+        /// Whether another page follows.
+        package let more: Bool
+
+        package init(entitlements: [Entitlement], more: Bool = false) {
+            self.entitlements = entitlements
+            self.more = more
+        }
+
         package init(fields: Fields) throws(Failure) {
             entitlements = try fields.all("entitlement").map { element throws(Failure) in try Entitlement(element) }
+            more = fields.flag("more")
         }
-        package var body: [Element] { entitlements.map(\.element) }
+
+        package var body: [Element] { entitlements.map(\.element) + (more ? [Element("more")] : []) }
     }
 
-    package init(customer: CustomerName) { self.customer = customer }
-    package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer"])
-        customer = try fields.name("customer")
+    package init(customer: CustomerName, after: Item? = nil, limit: Int = PageBudget.limits.upperBound) {
+        self.customer = customer
+        self.after = after
+        self.limit = limit
     }
-    package var body: [Element] { [.field("customer", customer)] }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer", "after", "limit"])
+        customer = try fields.name("customer")
+        after = try fields.optionalItem("after")
+        limit = try fields.pageLimit()
+    }
+
+    package var body: [Element] {
+        var body: [Element] = [.field("customer", customer)]
+        if let after { body.append(after.element(named: "after")) }
+        return body + [.field("limit", limit)]
+    }
 }
 
 /// `auth.order`: authorises exactly these items at the moment of choice and records the order.
@@ -164,8 +187,11 @@ package struct AuthEntitlements: RequestMessage {
 package struct AuthOrder: RequestMessage {
     package static var type: RequestType { .authOrder }
     package let customer: CustomerName
+    /// At most ``mostItems``, none twice.
     package let items: [Item]
     package let source: String
+
+    package static let mostItems = 256
 
     package struct Reply: ReplyMessage {
         /// The order's number, unique for ever; give it to `stage.create`.
@@ -204,10 +230,33 @@ package struct AuthOrder: RequestMessage {
         try fields.allowOnly(["customer", "item", "source"])
         customer = try fields.name("customer")
         items = try fields.items()
-        source = try fields.optionalText("source") ?? "-"
+        guard items.count <= Self.mostItems, Set(items).count == items.count else {
+            throw Failure(.badRequest, "an order has at most \(Self.mostItems) items, each named once")
+        }
+        source = try fields.source()
     }
 
     package var body: [Element] {
         [.field("customer", customer)] + items.map(\.element) + [.field("source", source)]
     }
+}
+
+extension Fields {
+    /// Bytes in a password: what crypt(3) takes.
+    package static let passwordBytes = 511
+
+    func password(_ name: String) throws(Failure) -> [UInt8] {
+        let password = try bytes(name)
+        guard password.count <= Self.passwordBytes else {
+            throw Failure(.badRequest, "a password has at most \(Self.passwordBytes) bytes")
+        }
+        return password
+    }
+
+    func optionalPassword(_ name: String) throws(Failure) -> [UInt8]? {
+        optional(name) == nil ? nil : try password(name)
+    }
+
+    /// A network address in text, for lock-out and log; `-` when the caller does not know.
+    func source() throws(Failure) -> String { try optionalLine("source", bytes: 1...128) ?? "-" }
 }
