@@ -1,0 +1,46 @@
+package import FFSModel
+
+/// Bytes of a path with the NUL that system calls want. Any bytes but NUL; a NUL inside is cut off by no one:
+/// the initialisers that take foreign bytes refuse it.
+package struct CPath: Sendable, Hashable, ExpressibleByStringLiteral, CustomStringConvertible {
+    /// Ends with a single 0.
+    private let storage: [CChar]
+
+    /// nil when `bytes` hold a NUL.
+    package init?(bytes: some Collection<UInt8>) {
+        guard !bytes.contains(0) else { return nil }
+        var all = [CChar]()
+        all.reserveCapacity(bytes.count + 1)
+        for byte in bytes { all.append(CChar(bitPattern: byte)) }
+        all.append(0)
+        storage = all
+    }
+
+    /// A path that the operator or this program wrote; everything from a NUL on is dropped.
+    package init(_ text: String) {
+        storage = text.utf8.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
+    }
+
+    package init(_ path: RelativePath) { storage = path.bytes.map { CChar(bitPattern: $0) } + [0] }
+    package init(stringLiteral text: String) { self.init(text) }
+
+    package func withCString<Result, E: Error>(
+        _ body: (UnsafePointer<CChar>) throws(E) -> Result
+    ) throws(E) -> Result {
+        try storage.withUnsafeBufferPointer { buffer throws(E) in
+            // Never empty: the NUL is always there.
+            try body(buffer.baseAddress!)
+        }
+    }
+
+    /// Without the NUL.
+    package var bytes: [UInt8] { storage.dropLast().map { UInt8(bitPattern: $0) } }
+
+    /// For people: invalid UTF-8 as U+FFFD, control characters as `?`.
+    package var description: String { printablePath(bytes) }
+}
+
+/// A file name in an error or on a terminal: control characters would let a name forge lines, so they become `?`.
+package func printablePath(_ bytes: some Sequence<UInt8>) -> String {
+    String(decoding: bytes.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
+}
