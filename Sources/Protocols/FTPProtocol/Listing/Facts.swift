@@ -1,0 +1,33 @@
+/// Facts of MLST and MLSD (RFC 3659 §7). No `unique`: inode numbers are shared between accounts and would show which
+/// of them hold the same content.
+package enum Fact: String, Sendable, CaseIterable {
+    case type, size, modify, perm
+    case unixMode = "unix.mode"
+    case mediaType = "media-type"
+    /// The SHA-256 known since publication (draft-bryan-ftpext-hash names the fact after its command).
+    case digest = "x.hash"
+}
+
+/// Which facts OPTS MLST selected, in their fixed order.
+package struct FactSelection: Sendable, Hashable {
+    package private(set) var facts: [Fact]
+
+    package static let `default` = FactSelection(facts: [.type, .size, .modify, .perm, .unixMode])
+
+    private init(facts: [Fact]) { self.facts = facts }
+
+    /// `type;size;`: unknown names are ignored (RFC 3659 §7.9).
+    package init(list: String) {
+        let wanted = Set(list.lowercased().split(separator: ";").map(String.init))
+        facts = Fact.allCases.filter { wanted.contains($0.rawValue) }
+    }
+
+    package func contains(_ fact: Fact) -> Bool { facts.contains(fact) }
+
+    /// `MLST type*;size*;…`: stars mark those selected.
+    package var featureLine: String {
+        "MLST " + Fact.allCases.map { $0.rawValue + (contains($0) ? "*;" : ";") }.joined()
+    }
+
+    package var optsText: String { facts.map { $0.rawValue + ";" }.joined() }
+}

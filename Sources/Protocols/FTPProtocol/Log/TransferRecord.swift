@@ -1,0 +1,53 @@
+package import FFSModel
+
+/// One finished transfer, as the transfer log has it.
+package struct TransferRecord: Sendable {
+    package enum Service: String, Sendable { case ftp, https }
+
+    package var finished: Timestamp
+    /// Whole seconds, at least 1 as in other servers' logs.
+    package var seconds: Int
+    package var peer: IPAddress
+    package var bytes: UInt64
+    package var path: [UInt8]
+    package var isASCII: Bool
+    package var account: [UInt8]
+    package var service: Service
+    package var isComplete: Bool
+
+    package init(
+        finished: Timestamp, seconds: Int, peer: IPAddress, bytes: UInt64, path: [UInt8], isASCII: Bool,
+        account: [UInt8], service: Service, isComplete: Bool
+    ) {
+        self.finished = finished
+        self.seconds = seconds
+        self.peer = peer
+        self.bytes = bytes
+        self.path = path
+        self.isASCII = isASCII
+        self.account = account
+        self.service = service
+        self.isComplete = isComplete
+    }
+
+    private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    /// A line of wu-ftpd's xferlog(5), in UTC: time, seconds, host, bytes, path, a|b, _, o, a, user, service, 0, *, c|i.
+    /// Blanks and control characters of the path become `_`, so that the fields stay fields.
+    package var xferlogLine: [UInt8] {
+        let t = finished.utc
+        func two(_ n: Int, _ fill: String = "0") -> String { n < 10 ? "\(fill)\(n)" : "\(n)" }
+        let day = Self.days[Int((finished.seconds / 86_400 % 7 + 7) % 7)]
+        let time =
+            "\(day) \(Self.months[t.month - 1]) \(two(t.day, " ")) \(two(t.hour)):\(two(t.minute)):\(two(t.second))"
+        var out = Array("\(time) \(t.year) \(seconds) \(peer) \(bytes) ".utf8)
+        for byte in path { out.append(byte <= 0x20 || byte == 0x7F ? UInt8(ascii: "_") : byte) }
+        out += " \(isASCII ? "a" : "b") _ o r ".utf8
+        for byte in account { out.append((0x21...0x7E).contains(byte) ? byte : UInt8(ascii: "_")) }
+        out += " \(service.rawValue) 0 * \(isComplete ? "c" : "i")\n".utf8
+        return out
+    }
+}

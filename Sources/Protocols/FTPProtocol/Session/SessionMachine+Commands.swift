@@ -1,0 +1,146 @@
+/// Commands that need nothing but the session's own state.
+extension SessionMachine {
+    // MARK: Representation
+
+    package mutating func type(_ text: [UInt8]) -> Reply { representation.setType(text) }
+    package mutating func structure(_ text: [UInt8]) -> Reply { representation.setStructure(text) }
+    package func mode(_ text: [UInt8]) -> Reply { representation.setMode(text) }
+
+    /// REST: offsets are those of the stored bytes, so they mean nothing where bytes are translated.
+    package mutating func rest(_ offset: UInt64) -> Reply {
+        guard representation.isVerbatim || offset == 0 else { return Reply(501, "REST needs TYPE I and STRU F.") }
+        restart = offset == 0 ? .whole : .from(offset)
+        return Reply(350, "Restarting at \(offset). Send RETR.")
+    }
+
+    /// RANG: `1 0` resets (draft-bryan-ftp-range §3).
+    package mutating func rang(first: UInt64, last: UInt64) -> Reply {
+        if first == 1, last == 0 {
+            restart = .whole
+            return Reply(350, "Range reset.")
+        }
+        guard representation.isVerbatim else { return Reply(551, "RANG needs TYPE I and STRU F.") }
+        guard first <= last else { return Reply(501, "The range ends before it starts.") }
+        restart = .range(first: first, last: last)
+        return Reply(350, "Bytes \(first) to \(last). Send RETR.")
+    }
+
+    // MARK: Data setup
+
+    /// nil: listen (or keep listening), then call ``passiveReady()``.
+    package mutating func pasv() -> Reply? {
+        isExtendedPassiveOnly ? Reply(501, "Only EPSV after EPSV ALL.") : nil
+    }
+
+    /// nil: listen, then call ``passiveReady()``. `family` is the control connection's.
+    package mutating func epsv(_ argument: ExtendedPassive, family: IPAddress.Family) -> Reply? {
+        switch argument {
+        case .same: return nil
+        case .all:
+            isExtendedPassiveOnly = true
+            return Reply(200, "From now on EPSV only.")
+        case .family(let wanted):
+            return wanted == family ? nil : Reply(522, "Network protocol not supported, use (\(family.rawValue))")
+        }
+    }
+
+    package mutating func passiveReady() { dataSetup = .passive }
+
+    /// The listener was closed: unused for too long.
+    package mutating func passiveGone() { if dataSetup == .passive { dataSetup = .none } }
+
+    /// PORT and EPRT. Only the client's own address and unprivileged ports (RFC 2577 §3): otherwise this server
+    /// could be made to speak to third parties. A refusal leaves the data setup as it was.
+    package mutating func active(_ endpoint: Endpoint, peer: IPAddress) -> Reply {
+        if isExtendedPassiveOnly { return Reply(501, "Only EPSV after EPSV ALL.") }
+        guard policy.allowsActive else { return Reply(502, "Active mode is switched off; use EPSV or PASV.") }
+        guard endpoint.address == peer else { return Reply(504, "Data goes to your own address only.") }
+        guard endpoint.port >= 1_024 else { return Reply(504, "Data goes to ports from 1024 up only.") }
+        dataSetup = .active(endpoint)
+        return Reply(200, "Data will go to port \(endpoint.port).")
+    }
+
+    // MARK: Directory
+
+    package var printDirectory: Reply {
+        Reply(257, bytes: directory.quoted + Array(" is the current directory.".utf8))
+    }
+
+    package mutating func changed(to path: VirtualPath) -> Reply {
+        directory = path
+        return Reply(250, bytes: path.quoted + Array(" is the current directory.".utf8))
+    }
+
+    // MARK: Information
+
+    package var feat: Reply {
+        var lines = CommandTable.rows.flatMap(\.features)
+        lines += [
+            "UTF8", "TVFS", facts.featureLine, HashAlgorithm.featureLine(selected: hashAlgorithm),
+        ]
+        if policy.controlProtection != .off { lines += ["AUTH TLS;TLS-C;SSL;TLS-P;", "PBSZ", "PROT"] }
+        return Reply(211, "Extensions:", inner: lines.sorted().map { Array($0.utf8) }, last: "End")
+    }
+
+    package mutating func opts(_ text: [UInt8]) -> Reply {
+        let words = text.split(separator: UInt8(ascii: " "), maxSplits: 1).map { String(decoding: $0, as: UTF8.self) }
+        let value = words.count > 1 ? words[1] : ""
+        switch words.first?.uppercased() {
+        case "UTF8", "UTF-8":
+            return ["", "ON"].contains(value.uppercased())
+                ? Reply(200, "UTF8 is on.") : Reply(504, "Names are bytes as stored; UTF8 is always on.")
+        case "MLST":
+            facts = FactSelection(list: value)
+            return Reply(200, "MLST OPTS \(facts.optsText)")
+        case "HASH":
+            if value.isEmpty { return Reply(200, hashAlgorithm.rawValue) }
+            guard let algorithm = HashAlgorithm(rawValue: value.uppercased()) else {
+                return Reply(504, "Algorithms: \(HashAlgorithm.allCases.map(\.rawValue).joined(separator: ", ")).")
+            }
+            hashAlgorithm = algorithm
+            return Reply(200, algorithm.rawValue)
+        default: return Reply(501, "OPTS UTF8, OPTS MLST and OPTS HASH are supported.")
+        }
+    }
+
+    package func help(_ argument: Argument) -> Reply {
+        if case .text(let name) = argument {
+            guard let verb = Verb(word: name[...]) else { return Reply(502, "Unknown command.") }
+            let row = CommandTable.row(verb)
+            let syntax = row.syntax.isEmpty ? "" : " \(row.syntax)"
+            return Reply(214, "\(verb.rawValue)\(syntax): \(row.summary)")
+        }
+        let lines = CommandRow.Group.allCases.map { group in
+            let names = CommandTable.rows.filter { $0.group == group }.map(\.verb.rawValue)
+            return Array("\(group.rawValue): \(names.joined(separator: " "))".utf8)
+        }
+        return Reply(214, "Commands, by group:", inner: lines, last: "HELP <command> explains one.")
+    }
+
+    package func lang(_ argument: Argument) -> Reply {
+        guard case .text(let tag) = argument else { return Reply(200, "Replies are in English.") }
+        let lower = String(decoding: tag, as: UTF8.self).lowercased()
+        return lower == "en" || lower.hasPrefix("en-")
+            ? Reply(200, "Replies are in English.") : Reply(504, "Replies are in English only.")
+    }
+
+    /// CLNT and CSID: kept for the log, printable and short.
+    package mutating func named(_ text: [UInt8]) {
+        client = String(
+            decoding: text.prefix(80).map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+    }
+
+    /// STAT without a path, while no transfer runs. `peer` is the client's address.
+    package func status(peer: String) -> Reply {
+        let type = representation.kind == .ascii ? "A" : "I"
+        let structure = representation.structure == .file ? "F" : "R"
+        let tls = isProtected ? (protectsData ? "control and data" : "control") : "none"
+        let lines = [
+            "Connected from \(peer)",
+            isSignedIn ? "Signed in to \(String(decoding: account, as: UTF8.self))" : "Not signed in",
+            "TYPE: \(type), STRU: \(structure), MODE: S", "TLS: \(tls)",
+            isTransferring ? "A transfer is running" : "No transfer is running",
+        ]
+        return Reply(211, "Status of this session:", inner: lines.map { Array($0.utf8) }, last: "End of status")
+    }
+}

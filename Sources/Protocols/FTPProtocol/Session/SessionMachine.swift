@@ -1,0 +1,241 @@
+/// One control connection as RFC 959 §6 sees it: who is signed in, how data is to flow, what may run now.
+/// Knows no sockets, files or clock; the service feeds it lines and results and carries out what it admits.
+///
+///     anonymous ──USER──▶ named ──PASS──▶ checking ──accepted──▶ signedIn
+///         ▲                 │                 └──refused──▶ anonymous (three times: close)
+///         └──── REIN, AUTH ─┴──────────────────────────────────────┘
+///
+/// Ours to add to the RFC's diagrams: USER is refused while signed in (REIN first), and AUTH signs out.
+package struct SessionMachine: Sendable {
+    private enum Access: Sendable {
+        case anonymous
+        case named([UInt8])
+        case checking([UInt8])
+        case signedIn(account: [UInt8])
+    }
+
+    /// The control connection's security (RFC 4217).
+    private enum Security: Sendable {
+        case clear
+        /// `buffer`: PBSZ was given. `data`: PROT P.
+        case tls(buffer: Bool, data: Bool)
+    }
+
+    private enum Flow: Sendable { case idle, transferring }
+
+    /// How the next data connection comes about.
+    package enum DataSetup: Sendable, Hashable {
+        case none, passive
+        case active(Endpoint)
+    }
+
+    package let policy: SessionPolicy
+    private var access = Access.anonymous
+    private var security: Security
+    private var flow = Flow.idle
+    private var unknownVerbs = 0
+    private var failedSignIns = 0
+    package internal(set) var directory = VirtualPath.root
+    package internal(set) var representation = Representation()
+    package internal(set) var restart = Restart.whole
+    package internal(set) var dataSetup = DataSetup.none
+    package internal(set) var isExtendedPassiveOnly = false
+    package internal(set) var facts = FactSelection.default
+    package internal(set) var hashAlgorithm = HashAlgorithm.sha256
+    /// What CLNT or CSID said, printable; for the log.
+    package internal(set) var client = ""
+
+    /// After so many unknown verbs, or refused sign-ins, the connection is closed.
+    package static let mostUnknownVerbs = 10
+    package static let mostFailedSignIns = 3
+
+    /// `implicitTLS`: the connection began with a TLS handshake (port 990), so PROT P is in force from the start.
+    package init(policy: SessionPolicy, implicitTLS: Bool = false) {
+        self.policy = policy
+        security = implicitTLS ? .tls(buffer: true, data: true) : .clear
+    }
+
+    // MARK: Admission
+
+    package enum Admission: Sendable, Hashable {
+        case run(Command)
+        /// A transfer runs: keep it, in order.
+        case wait(Command)
+        case refuse(Reply)
+        /// Send the reply, then close.
+        case close(Reply)
+    }
+
+    /// Decides what happens to one line.
+    package mutating func admit(_ line: [UInt8]) -> Admission {
+        let command: Command
+        do { command = try Command(line: line) } catch {
+            return refuse(error)
+        }
+        let row = CommandTable.row(command.verb)
+        if case .transferring = flow, row.duringTransfer == .waits { return .wait(command) }
+        if row.gate == .signedIn, !isSignedIn { return .refuse(Self.signInFirst) }
+        if let refusal = row.refusal { return .refuse(refusal) }
+        return .run(command)
+    }
+
+    private static let signInFirst = Reply(530, "Please sign in with USER and PASS.")
+
+    private mutating func refuse(_ refusal: Command.Refusal) -> Admission {
+        switch refusal {
+        case .argument(let verb, let error):
+            let row = CommandTable.row(verb)
+            if row.gate == .signedIn, !isSignedIn { return .refuse(Self.signInFirst) }
+            return .refuse(row.refusal ?? error.reply(for: row))
+        case .unknown:
+            unknownVerbs += 1
+            let reply = isSignedIn ? Reply(500, "Unknown command.") : Self.signInFirst
+            return unknownVerbs < Self.mostUnknownVerbs ? .refuse(reply) : .close(reply)
+        case .otherProtocol:
+            return .close(isSignedIn ? Reply(500, "This is an FTP server.") : Self.signInFirst)
+        }
+    }
+
+    /// The reply to a line that is no line; the connection is closed after it.
+    package static func reply(to fault: LineFramer.Fault) -> Reply {
+        switch fault {
+        case .tooLong: Reply(500, "The line is too long.")
+        case .bareCarriageReturn, .bareLineFeed: Reply(500, "Lines end with CR LF, and neither stands alone.")
+        case .nul: Reply(500, "A line holds no NUL.")
+        case .telnet: Reply(500, "Unexpected Telnet command.")
+        }
+    }
+
+    // MARK: Sign-in
+
+    package var isSignedIn: Bool { if case .signedIn = access { true } else { false } }
+
+    /// The account signed in to, or empty.
+    package var account: [UInt8] { if case .signedIn(let account) = access { account } else { [] } }
+
+    package mutating func user(_ name: [UInt8]) -> Reply {
+        guard !isSignedIn else { return Reply(503, "Already signed in; REIN signs out.") }
+        if policy.controlProtection == .require, !isProtected {
+            return Reply(530, "Sign-in needs TLS here: AUTH TLS first.")
+        }
+        access = .named(name)
+        return Reply(331, "Password, please.")
+    }
+
+    /// The name to check the password for; nil without USER, which gets ``userFirst``.
+    package mutating func pass() -> [UInt8]? {
+        guard case .named(let name) = access else { return nil }
+        access = .checking(name)
+        return name
+    }
+
+    package var passOutOfOrder: Reply { isSignedIn ? Reply(503, "Already signed in.") : Reply(503, "USER first.") }
+
+    package mutating func accepted() -> Reply {
+        guard case .checking(let name) = access else { return Reply(503, "USER first.") }
+        access = .signedIn(account: name)
+        failedSignIns = 0
+        return Reply(230, "Signed in.")
+    }
+
+    /// One text for every reason: a wrong name, a wrong password, an expired and a revoked account look the same.
+    package mutating func refused() -> (reply: Reply, closes: Bool) {
+        access = .anonymous
+        failedSignIns += 1
+        return (Reply(530, "Login incorrect."), failedSignIns >= Self.mostFailedSignIns)
+    }
+
+    /// REIN: everything as after the greeting, except that TLS stays.
+    package mutating func reinitialize() -> Reply {
+        resetSession()
+        if isProtected { security = .tls(buffer: false, data: false) }
+        return Reply(220, policy.greeting)
+    }
+
+    private mutating func resetSession() {
+        access = .anonymous
+        directory = .root
+        representation = Representation()
+        restart = .whole
+        dataSetup = .none
+        isExtendedPassiveOnly = false
+        facts = .default
+        hashAlgorithm = .sha256
+    }
+
+    // MARK: Security (RFC 4217)
+
+    /// Whether the control connection is under TLS.
+    package var isProtected: Bool { if case .tls = security { true } else { false } }
+
+    /// Whether data connections are (PROT P).
+    package var protectsData: Bool { if case .tls(_, data: true) = security { true } else { false } }
+
+    /// AUTH: 234 means: send it, then start the handshake and call ``handshakeStarted()``.
+    package func auth(_ mechanism: [UInt8]) -> Reply {
+        let name = String(decoding: mechanism, as: UTF8.self).uppercased()
+        guard ["TLS", "TLS-C", "SSL", "TLS-P"].contains(name) else {
+            return Reply(504, "AUTH TLS is supported.")
+        }
+        if policy.controlProtection == .off { return Reply(502, "This server has no TLS.") }
+        if isProtected { return Reply(503, "Already under TLS.") }
+        return Reply(234, "Go ahead with TLS.")
+    }
+
+    /// `AUTH SSL` and `AUTH TLS-P` imply PROT P (RFC 4217 §17, draft-murray-auth-ftp-ssl-07).
+    package mutating func handshakeStarted(_ mechanism: [UInt8]) {
+        let name = String(decoding: mechanism, as: UTF8.self).uppercased()
+        resetSession()
+        security = .tls(buffer: false, data: name == "SSL" || name == "TLS-P")
+    }
+
+    package mutating func pbsz(_ size: UInt64) -> Reply {
+        guard case .tls(_, let data) = security else { return Reply(503, "AUTH TLS first.") }
+        security = .tls(buffer: true, data: data)
+        return Reply(200, "PBSZ=0")
+    }
+
+    package mutating func prot(_ level: [UInt8]) -> Reply {
+        guard case .tls(let buffer, _) = security else { return Reply(503, "AUTH TLS first.") }
+        guard buffer else { return Reply(503, "PBSZ 0 first.") }
+        switch String(decoding: level, as: UTF8.self).uppercased() {
+        case "P":
+            guard policy.dataProtection != .off else { return Reply(534, "Data connections have no TLS here.") }
+            security = .tls(buffer: true, data: true)
+            return Reply(200, "Data connections are protected.")
+        case "C":
+            guard policy.dataProtection != .require else {
+                return Reply(534, "Data connections need TLS here: PROT P.")
+            }
+            security = .tls(buffer: true, data: false)
+            return Reply(200, "Data connections are not protected.")
+        case "S", "E": return Reply(536, "PROT P and PROT C are supported.")
+        default: return Reply(504, "PROT P and PROT C are supported.")
+        }
+    }
+
+    // MARK: Transfers
+
+    package var isTransferring: Bool { if case .transferring = flow { true } else { false } }
+
+    /// Whether a data connection may be opened now; nil is yes.
+    package func dataRefusal() -> Reply? {
+        if policy.dataProtection == .require, !protectsData {
+            return Reply(521, "Data connections need TLS here: PBSZ 0 and PROT P first.")
+        }
+        if dataSetup == .none { return Reply(425, "PASV, EPSV, PORT or EPRT first.") }
+        return nil
+    }
+
+    /// A transfer begins. Consumes REST and RANG; PORT's endpoint serves one transfer.
+    package mutating func transferStarted() -> Restart {
+        flow = .transferring
+        defer { restart = .whole }
+        return restart
+    }
+
+    package mutating func transferEnded() {
+        flow = .idle
+        dataSetup = .none
+    }
+}
