@@ -1,0 +1,93 @@
+import FFSModel
+import SystemSupport
+
+/// Where a command's result goes: aligned text for people, or with `--json` exactly one JSON value on standard
+/// output. Notes, progress and errors go to standard error, so that a pipe gets the result alone.
+struct Output: Sendable {
+    let json: Bool
+    /// Colours only on a terminal.
+    private let colours: Bool
+
+    init(json: Bool) {
+        self.json = json
+        colours = !json && Terminal.isTerminal(.output)
+    }
+
+    /// Rows of equal shape. `columns` are JSON's keys, and in capitals the headings for people.
+    /// An empty table says `empty` on standard error and is `[]` in JSON.
+    func table(_ columns: [String], _ rows: [[Value]], empty: String = "Nothing to list.") {
+        if json {
+            let records = rows.map { row in Value.record(zip(columns, row).map { Value.Field($0, $1) }) }
+            return line("[" + records.map { "\n  " + $0.json }.joined(separator: ",") + (rows.isEmpty ? "]" : "\n]"))
+        }
+        guard !rows.isEmpty else { return note(empty) }
+        let texts = rows.map { $0.map(\.display) }
+        let widths = columns.indices.map { index in
+            max(columns[index].count, texts.map { $0[index].count }.max() ?? 0)
+        }
+        let flushRight = columns.indices.map { index in
+            rows.contains { $0[index].isNumeric } && rows.allSatisfy { $0[index].isNumeric || $0[index] == .none }
+        }
+        func set(_ cells: [String], style: (String) -> String) -> String {
+            cells.indices.map { index -> String in
+                let padding = String(repeating: " ", count: widths[index] - cells[index].count)
+                if flushRight[index] { return padding + style(cells[index]) }
+                return style(cells[index]) + (index == cells.count - 1 ? "" : padding)
+            }.joined(separator: "  ")
+        }
+        line(set(columns.map { $0.uppercased() }, style: bold))
+        for row in texts { line(set(row, style: coloured)) }
+    }
+
+    /// One thing with its properties: `name  value` lines, or one JSON object.
+    func record(_ fields: [Value.Field]) {
+        if json { return line(Value.record(fields).json) }
+        let width = fields.map(\.name.count).max() ?? 0
+        for field in fields {
+            let padding = String(repeating: " ", count: width - field.name.count)
+            var values = [field.value.display]
+            if case .list(let several) = field.value, several.count > 1 { values = several.map(\.display) }
+            line(bold(field.name) + padding + "  " + coloured(values[0]))
+            for value in values.dropFirst() { line(String(repeating: " ", count: width) + "  " + coloured(value)) }
+        }
+    }
+
+    /// What a command has done: the sentence for people, the fields in JSON.
+    func done(_ sentence: String, _ fields: [Value.Field]) {
+        line(json ? Value.record(fields).json : visible(sentence))
+    }
+
+    /// Text as it is, such as a sample file; with `--json`, a JSON string.
+    func verbatim(_ text: String) {
+        if json { return line(jsonString(text)) }
+        Terminal.write(text, to: .output)
+    }
+
+    /// A remark on standard error; not with `--json`.
+    func note(_ sentence: String) {
+        if !json { Terminal.write(visible(sentence) + "\n", to: .error) }
+    }
+
+    /// A bar for long work, counted in bytes; silent unless standard error is a terminal and there is no `--json`.
+    func progress(_ title: String, total: Int) -> Progress {
+        Progress(title: title, total: total, shown: !json && Terminal.isTerminal(.error))
+    }
+
+    private func line(_ text: String) { Terminal.write(text + "\n", to: .output) }
+
+    private func bold(_ text: String) -> String { styled("1", text) }
+
+    /// The words that say how things stand, in their colours.
+    private func coloured(_ word: String) -> String {
+        switch word {
+        case "ok", "up": styled("32", word)
+        case "warning": styled("33", word)
+        case "error", "down": styled("31", word)
+        default: word
+        }
+    }
+
+    private func styled(_ code: String, _ text: String) -> String {
+        colours ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+    }
+}

@@ -1,0 +1,26 @@
+import ConfigurationSchema
+import DaemonKit
+import FFSModel
+import FoundationEssentials
+import SystemSupport
+
+/// What a command works with: the configuration in force, the output, the daemons.
+struct Session: Sendable {
+    let configuration: Configuration
+    let output: Output
+
+    init(_ global: GlobalOptions) throws {
+        output = Output(json: global.json)
+        configuration = try ConfigurationLoader.load(
+            file: global.config, settings: global.settings, environment: ProcessInfo.processInfo.environment,
+            read: readConfigurationFile)
+    }
+
+    /// A secret for a command: typed unseen on a terminal, else the first line of standard input.
+    func readSecret(_ prompt: String) throws(Failure) -> [UInt8] {
+        guard let line = Terminal.readLine(prompt: prompt, echo: false), !line.isEmpty else {
+            throw Failure(.badRequest, "no password was given: type it, or send it as the first line of standard input")
+        }
+        return line
+    }
+}

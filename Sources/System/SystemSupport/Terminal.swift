@@ -1,0 +1,69 @@
+import Glibc
+
+/// Standard input, output and error as a person's terminal.
+package enum Terminal {
+    package enum Stream: Int32, Sendable {
+        case input = 0
+        case output = 1
+        case error = 2
+    }
+
+    /// Whether `stream` is a terminal; isatty(3).
+    package static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
+
+    /// Columns of the terminal behind `stream`; nil when it is none or does not say. ioctl_tty(2).
+    package static func width(of stream: Stream) -> Int? {
+        var size = winsize()
+        guard ioctl(stream.rawValue, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+
+    /// Writes all of `text`, unbuffered. False when the reader has gone (a closed pipe) or the disk is full.
+    @discardableResult
+    package static func write(_ text: String, to stream: Stream) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while !rest.isEmpty {
+                let count = Glibc.write(stream.rawValue, rest.baseAddress, rest.count)
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else { return false }
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            }
+            return true
+        }
+    }
+
+    /// One line of standard input without its line feed; nil at the end of input. At most `limit` bytes are kept.
+    /// On a terminal `prompt` is shown on standard error and, with `echo` false, what is typed is not; termios(3).
+    package static func readLine(prompt: String, echo: Bool, limit: Int = 4_096) -> [UInt8]? {
+        guard isTerminal(.input) else { return readBytes(limit: limit) }
+        write(prompt, to: .error)
+        guard !echo else { return readBytes(limit: limit) }
+        var saved = termios()
+        guard tcgetattr(0, &saved) == 0 else { return readBytes(limit: limit) }
+        var silent = saved
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        tcsetattr(0, TCSAFLUSH, &silent)
+        defer {
+            tcsetattr(0, TCSAFLUSH, &saved)
+            write("\n", to: .error)
+        }
+        return readBytes(limit: limit)
+    }
+
+    /// Byte by byte, so that nothing after the line is taken from a pipe that others read on.
+    private static func readBytes(limit: Int) -> [UInt8]? {
+        var line: [UInt8] = []
+        var byte: UInt8 = 0
+        var sawInput = false
+        while true {
+            let count = read(0, &byte, 1)
+            if count < 0 && errno == EINTR { continue }
+            guard count == 1 else { return sawInput ? line : nil }
+            sawInput = true
+            if byte == UInt8(ascii: "\n") { return line }
+            if line.count < limit { line.append(byte) }
+        }
+    }
+}
