@@ -20,6 +20,7 @@ let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -164,7 +165,7 @@ let package = Package(
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel"]),
         tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
-        tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore]),
+        tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),
         tests(
             "System", "CommlinkTransport",
             ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),

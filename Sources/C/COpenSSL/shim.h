@@ -5,11 +5,54 @@
 // which is out of reach after chroot(2). The low-level calls need nothing, hence this define.
 #define OPENSSL_SUPPRESS_DEPRECATED 1
 
+#include <openssl/bio.h>
 #include <openssl/des.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+
+// Function-like macros, which Swift does not import.
+static inline long ffs_ctx_set_min_version(SSL_CTX *context, int version) {
+    return SSL_CTX_set_min_proto_version(context, version);
+}
+static inline long ffs_ctx_set_max_version(SSL_CTX *context, int version) {
+    return SSL_CTX_set_max_proto_version(context, version);
+}
+static inline void ffs_ctx_set_options(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_ENABLE_KTLS);
+    // Buffers exist only while bytes are in them; partial writes suit non-blocking sockets.
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+// A pem_password_cb that has none.
+static inline int ffs_no_password(char *buffer, int size, int writing, void *data) {
+    (void)buffer; (void)size; (void)writing; (void)data;
+    return -1;
+}
+static inline X509 *ffs_read_certificate(BIO *bio) { return PEM_read_bio_X509(bio, NULL, ffs_no_password, NULL); }
+static inline EVP_PKEY *ffs_read_key(BIO *bio) { return PEM_read_bio_PrivateKey(bio, NULL, ffs_no_password, NULL); }
+static inline long ffs_ctx_set_cache_mode(SSL_CTX *context, long mode) {
+    return SSL_CTX_set_session_cache_mode(context, mode);
+}
+static inline long ffs_ctx_set_chain(SSL_CTX *context, STACK_OF(X509) *chain) {
+    return SSL_CTX_set1_chain(context, chain);
+}
+static inline long ffs_ctx_set_groups(SSL_CTX *context, const char *groups) {
+    return SSL_CTX_set1_groups_list(context, groups);
+}
+static inline STACK_OF(X509) *ffs_x509_stack(void) { return sk_X509_new_null(); }
+static inline int ffs_x509_push(STACK_OF(X509) *stack, X509 *certificate) { return sk_X509_push(stack, certificate); }
+static inline void ffs_x509_free(STACK_OF(X509) *stack) { sk_X509_pop_free(stack, X509_free); }
+static inline int ffs_ssl_set_data(SSL *connection, void *data) { return SSL_set_app_data(connection, data); }
+static inline void *ffs_ssl_data(const SSL *connection) { return SSL_get_app_data(connection); }
+static inline int ffs_ktls_send(SSL *connection) { return BIO_get_ktls_send(SSL_get_wbio(connection)) != 0; }
+static inline size_t ffs_bio_pending(BIO *bio) { return BIO_ctrl_pending(bio); }
+static inline long ffs_set_servername(SSL *connection, const char *name) {
+    return SSL_set_tlsext_host_name(connection, name);
+}
 
 #endif
