@@ -1,7 +1,9 @@
 /// The SHA-256 of a content's bytes: its name in the repository and its ETag.
 package struct ContentDigest: Sendable, Hashable, Comparable, CustomStringConvertible {
-    /// 32 bytes as four words, so that a digest is a plain value with no allocation.
-    private let words: (UInt64, UInt64, UInt64, UInt64)
+    /// 32 bytes as four big-endian words, so that a digest is a plain value with no allocation.
+    package let words: (UInt64, UInt64, UInt64, UInt64)
+
+    package init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 
     /// nil unless there are 32 bytes.
     package init?(bytes: some Sequence<UInt8>) {

@@ -1,0 +1,77 @@
+import FFSModel
+import StoredFormats
+import Testing
+
+@Suite struct AccountRecordTests {
+    static func record(withdrawn: Timestamp? = nil) throws -> AccountRecord {
+        AccountRecord(
+            account: try AccountID("abcdefghijklmnop"), customer: try CustomerName("ops@acme.example"),
+            items: [
+                Item(product: try ProductName("ignite-ux"), version: try VersionName("C.7.24")),
+                Item(product: try ProductName("tools"), version: try VersionName("1~rc1")),
+            ],
+            created: Timestamp("2026-11-21T08:00:00Z")!, expires: Timestamp("2026-11-22T08:00:00Z")!,
+            policy: .grace(seconds: 600), order: 17, request: RequestID("000102030405060708090a0b0c0d0e0f")!,
+            passwordDigest: .sha256(of: Array("test".utf8)), fileCount: 3, bytes: 812, withdrawn: withdrawn)
+    }
+
+    /// docs/formats.md, example: changing these bytes is changing the format.
+    static let golden = [
+        #"<account-record v="1"><account>abcdefghijklmnop</account><customer>ops@acme.example</customer>"#,
+        #"<item product="ignite-ux" version="C.7.24"/><item product="tools" version="1~rc1"/>"#,
+        #"<created>2026-11-21T08:00:00Z</created><expires>2026-11-22T08:00:00Z</expires><policy>grace 600</policy>"#,
+        #"<order>17</order><request>000102030405060708090a0b0c0d0e0f</request>"#,
+        #"<password-sha256>9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08</password-sha256>"#,
+        #"<files>3</files><size unit="byte">812</size></account-record>"#, "\n",
+    ].joined()
+
+    @Test func goldenBytes() throws {
+        let record = try Self.record()
+        #expect(String(decoding: record.serialized(), as: UTF8.self) == Self.golden)
+        #expect(try AccountRecord(bytes: Array(Self.golden.utf8)) == record)
+    }
+
+    @Test func withdrawnIsKept() throws {
+        let time = Timestamp("2026-11-21T09:00:00Z")!
+        let record = try Self.record().withdrawn(at: time, policy: .cut)
+        let again = try AccountRecord(bytes: record.serialized())
+        #expect(again == record)
+        #expect(again.withdrawn == time && again.policy == .cut)
+        #expect(!again.isLive(at: Timestamp("2026-11-21T08:30:00Z")!), "a clock set back revives nothing")
+    }
+
+    @Test func admitsOnlyTheRightPasswordInTime() throws {
+        let record = try Self.record()
+        let within = Timestamp("2026-11-22T07:59:59Z")!
+        #expect(record.admits(password: Array("test".utf8), at: within))
+        #expect(!record.admits(password: Array("Test".utf8), at: within))
+        #expect(!record.admits(password: [], at: within))
+        #expect(!record.admits(password: Array("test".utf8), at: record.expires))
+        #expect(record.extended(to: record.expires + 60).admits(password: Array("test".utf8), at: record.expires))
+    }
+
+    @Test(arguments: [
+        (#"v="1""#, #"v="2""#), ("abcdefghijklmnop", "../../etc/passwd"), ("<files>3</files>", ""),
+        ("<order>17</order>", "<order>17</order><extra>1</extra>"), ("grace 600", "grace 0"),
+        ("9f86d081", "9F86D081"), ("</account-record>", ""), ("2026-11-22", "2026-13-22"), ("<item", "<itom"),
+    ])
+    func refusesWhatItDidNotWrite(_ right: String, _ wrong: String) {
+        let text = Self.golden.replacing(right, with: wrong)
+        let error = #expect(throws: Failure.self) { try AccountRecord(bytes: Array(text.utf8)) }
+        #expect(error?.code == .corrupt)
+    }
+
+    @Test func refusesEveryTruncation() {
+        let bytes = Array(Self.golden.utf8).dropLast()
+        for count in 0..<bytes.count {
+            #expect(throws: Failure.self) { try AccountRecord(bytes: Array(bytes[..<count])) }
+        }
+    }
+
+    @Test func onlyAccountNamesAreAccounts() {
+        #expect(AccountArea.account(directory: Array("abcdefghijklmnop".utf8))?.text == "abcdefghijklmnop")
+        #expect(AccountArea.account(directory: Array(".building".utf8)) == nil)
+        #expect(AccountArea.account(directory: Array("lost+found".utf8)) == nil)
+        #expect(AccountArea.account(directory: Array("ABCDEFGHIJKLMNOP".utf8)) == nil)
+    }
+}
