@@ -1,0 +1,112 @@
+import Crypto
+package import FFSModel
+package import Logging
+package import Requests
+import Tobj
+
+/// The master database's service: who may sign in, what they may have, and the operators' changes to both.
+/// Its request table is served on the web-internal commlink and on the control socket.
+package struct AuthService: Sendable {
+    package let database: any MasterDatabase
+    let authenticator: Authenticator
+    let clock: @Sendable () -> Timestamp
+    let logger: Logger
+
+    package init(
+        database: any MasterDatabase, hasher: PasswordHasher, settings: SignInSettings, logger: Logger,
+        clock: @escaping @Sendable () -> Timestamp
+    ) {
+        self.database = database
+        self.clock = clock
+        self.logger = logger
+        authenticator = Authenticator(
+            database: database, hasher: hasher, settings: settings, logger: logger, clock: clock)
+    }
+
+    /// Takes new settings without forgetting lock-outs' failures.
+    package func apply(_ settings: SignInSettings) throws(Failure) { try authenticator.apply(settings) }
+
+    /// Everything ffsauthd serves.
+    package func requestTable(daemon: String, version: String) -> RequestTable {
+        var table = RequestTable(daemon: daemon, version: version, clock: clock)
+        addCustomerSide(to: &table)
+        addContent(to: &table)
+        addCustomers(to: &table)
+        addEntitlements(to: &table)
+        addHistoryAndNodes(to: &table)
+        return table
+    }
+
+    /// How long a reply is kept for a repeat of its request, in seconds (ffs-commlink(7)).
+    package static let replyLifetime: Int64 = 86_400
+
+    /// Drops the replies that no repeat can ask for any more.
+    package func forgetOldReplies() async throws {
+        let limit = clock() + -Self.replyLifetime
+        try await database.write { try $0.forgetReplies(before: limit) }
+    }
+}
+
+extension AuthService {
+    /// Runs a change in one transaction together with the record that it was made: when the same request comes again,
+    /// even after a restart, it gets the first reply and changes nothing.
+    func once<Message: RequestMessage>(
+        _ message: Message, _ context: RequestContext,
+        _ change: @escaping @Sendable (any MasterWriting) throws -> Message.Reply
+    ) async throws -> Message.Reply {
+        let fingerprint = Self.fingerprint(message)
+        let now = clock()
+        return try await database.write { db in
+            if let earlier: Message.Reply = try Self.earlierReply(context.id, fingerprint, db) { return earlier }
+            let reply = try change(db)
+            let document = Document(request: Message.type.rawValue, id: context.id, trace: context.trace)
+                .reply(reply.body)
+            try db.store(
+                StoredReply(fingerprint: fingerprint, document: document.serialized(), at: now), to: context.id)
+            return reply
+        }
+    }
+
+    /// The reply this very request had before; nil when it is new.
+    func repeated<Message: RequestMessage>(
+        _ message: Message, _ context: RequestContext
+    ) async throws -> Message.Reply? {
+        let fingerprint = Self.fingerprint(message)
+        return try await database.read { try Self.earlierReply(context.id, fingerprint, $0) }
+    }
+
+    private static func earlierReply<Reply: ReplyMessage>(
+        _ id: RequestID, _ fingerprint: String, _ db: any MasterReading
+    ) throws -> Reply? {
+        guard let stored = try db.storedReply(to: id) else { return nil }
+        guard stored.fingerprint == fingerprint else {
+            throw Failure(.badRequest, "this request's id was another request's; every request needs an id of its own")
+        }
+        let document = try Document(bytes: stored.document)
+        return try Reply(fields: Fields(try document.success(), of: document.type))
+    }
+
+    /// Without passwords: an unsalted digest of one would be worth stealing.
+    private static func fingerprint<Message: RequestMessage>(_ message: Message) -> String {
+        let secrets: Set<String> = ["password", "new-password"]
+        var digest = SHA256()
+        digest.update(data: Array(Message.type.rawValue.utf8))
+        for element in message.body where !secrets.contains(element.name) { digest.update(data: element.serialized()) }
+        return Hex.string(digest.finalize())
+    }
+}
+
+/// What went wrong with a name, in the words every handler uses.
+extension Failure {
+    static func noCustomer(_ name: CustomerName) -> Failure {
+        Failure(.notFound, "there is no customer \(name); `ffsctl customer list` shows all")
+    }
+
+    static func noProduct(_ name: ProductName) -> Failure {
+        Failure(.notFound, "there is no product \(name); `ffsctl product list` shows all")
+    }
+
+    static func noVersion(_ item: Item) -> Failure {
+        Failure(.notFound, "\(item.product) has no version \(item.version); `ffsctl product list` shows all")
+    }
+}

@@ -1,0 +1,144 @@
+package import FFSModel
+package import Requests
+
+/// The master database, whichever engine holds it. Decisions are made above this; below it are rows.
+///
+/// Every implementation passes the same conformance suite (Tests/Services/AuthServiceTests/Conformance).
+package protocol MasterDatabase: Sendable {
+    /// Runs `body` over one consistent state of the database.
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (any MasterReading) throws -> Value
+    ) async throws -> Value
+
+    /// Runs `body` in one transaction: all of it is durable when this returns, none of it when it throws.
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (any MasterWriting) throws -> Value
+    ) async throws -> Value
+
+    /// Finishes what runs and releases the database.
+    func close() async throws
+}
+
+/// What a sign-in needs to know of a customer.
+package struct Credentials: Sendable {
+    package let customer: CustomerName
+    package let displayName: String
+    package let status: CustomerRecord.Status
+    package let expires: Timestamp?
+    /// nil when nobody can sign in by password.
+    package let password: PasswordHash?
+}
+
+/// A version that a customer may order now, and the grant that lets them.
+package struct Offer: Sendable {
+    package let entitlement: Entitlement
+    package let grant: Int
+    package let manifest: ContentDigest
+}
+
+/// A new row of `customers`.
+package struct NewCustomer: Sendable {
+    package let customer: CustomerName
+    package let displayName: String
+    package let expires: Timestamp?
+    package let password: PasswordHash?
+    package let created: Timestamp
+}
+
+/// A new row of `orders` with its items.
+package struct NewOrder: Sendable {
+    package let customer: CustomerName
+    package let items: [Offer]
+    package let placed: Timestamp
+    package let source: String
+    package let policy: ExpiryPolicy
+    package let until: Timestamp?
+    package let trace: TraceID
+}
+
+/// The reply to a request that changed something, kept so that a repeat gets it again.
+package struct StoredReply: Sendable {
+    /// SHA-256 in hexadecimal over type and fields of the request, passwords left out.
+    package let fingerprint: String
+    /// The reply as a Tobj document, 7-bit.
+    package let document: [UInt8]
+    package let at: Timestamp
+}
+
+/// One row of the change feed: what changed, never its contents. Absent keys do not apply to the entity.
+package struct Change: Sendable, Hashable {
+    package enum Entity: String, Sendable, CaseIterable {
+        case customer, product, version, content, entitlement, node
+    }
+    package enum Operation: String, Sendable, CaseIterable { case insert, update, delete }
+
+    package let sequence: Int
+    package let entity: Entity
+    package let operation: Operation
+    package var customer: String?
+    package var product: String?
+    package var version: String?
+    package var manifest: String?
+    package var node: String?
+}
+
+/// Reads within one transaction. Lists come in the order their request documents, at most `limit` rows.
+package protocol MasterReading {
+    func storedReply(to id: RequestID) throws -> StoredReply?
+
+    func credentials(of customer: CustomerName) throws -> Credentials?
+    func customer(_ name: CustomerName) throws -> CustomerRecord?
+    func customers(after: CustomerName?, limit: Int) throws -> [CustomerRecord]
+
+    func version(_ item: Item) throws -> ProductRecord?
+    func hasProduct(_ name: ProductName) throws -> Bool
+    func versions(of product: ProductName?, after: Item?, limit: Int) throws -> [ProductRecord]
+
+    /// Everything the customer may order at `now`, each version once, newest release first within each product.
+    func offers(to customer: CustomerName, at now: Timestamp, after: Item?, limit: Int) throws -> [Offer]
+    /// The offer of just this item; nil when the customer may not order it.
+    func offer(of item: Item, to customer: CustomerName, at now: Timestamp) throws -> Offer?
+
+    func entitlement(_ id: Int) throws -> EntitlementRecord?
+    /// - Parameter standingAt: only grants not revoked and not ended then; nil for all.
+    func entitlements(
+        of customer: CustomerName?, to product: ProductName?, standingAt: Timestamp?, after: Int, limit: Int
+    ) throws -> [EntitlementRecord]
+
+    func orders(of customer: CustomerName?, after: Int?, limit: Int) throws -> [OrderRecord]
+
+    func nodes(after: NodeName?, limit: Int) throws -> [NodeRecord]
+
+    func changes(after sequence: Int, limit: Int) throws -> [Change]
+}
+
+/// Changes within one transaction.
+package protocol MasterWriting: MasterReading {
+    func store(_ reply: StoredReply, to id: RequestID) throws
+    func forgetReplies(before: Timestamp) throws
+
+    func insert(_ customer: NewCustomer) throws
+    /// Sets what is given; false when there is no such customer.
+    func update(
+        _ customer: CustomerName, displayName: String?, status: CustomerRecord.Status?, expires: Deadline?
+    ) throws -> Bool
+    func setPassword(_ password: PasswordHash, of customer: CustomerName, at: Timestamp) throws
+    /// Puts `renewed` in the place of `old`, a hash of the same password; nothing when `old` is no longer there.
+    func renewPassword(_ old: PasswordHash, by renewed: PasswordHash, of customer: CustomerName) throws
+    func delete(_ customer: CustomerName) throws -> Bool
+
+    /// Inserts the product or sets the texts that are given.
+    func upsert(_ product: ProductName, title: String?, summary: String?, at: Timestamp) throws
+    /// Inserts the content and the version, or points the version to it; published from `released` on.
+    func publish(_ item: Item, manifest: ContentDigest, size: Int, files: Int, released: Timestamp) throws
+    func setStatus(_ status: ProductRecord.Status, of item: Item) throws
+
+    /// Returns the new grant's number.
+    func insert(_ grant: EntitlementGrant, from: Timestamp) throws -> Int
+    func revokeEntitlement(_ id: Int, at: Timestamp) throws
+
+    /// Returns the order's number.
+    func insert(_ order: NewOrder) throws -> Int
+
+    func upsert(_ node: NodeRegister, at: Timestamp) throws
+}

@@ -1,0 +1,53 @@
+import FFSModel
+import GRDB
+import Requests
+
+extension SQLiteTransaction {
+    func insert(_ order: NewOrder) throws -> Int {
+        try db.execute(
+            sql: "INSERT INTO orders (customer, placed, source, policy, ends, trace) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [
+                order.customer.text, order.placed.seconds, order.source, order.policy.description,
+                order.until?.seconds, order.trace.description,
+            ])
+        let number = Int(db.lastInsertedRowID)
+        for (position, offer) in order.items.enumerated() {
+            let item = offer.entitlement.item
+            try db.execute(
+                sql: """
+                    INSERT INTO order_items (order_number, position, product, version, manifest, entitlement)
+                    VALUES (?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    number, position, item.product.text, item.version.text, offer.manifest.description, offer.grant,
+                ])
+        }
+        return number
+    }
+
+    func orders(of customer: CustomerName?, after: Int?, limit: Int) throws -> [OrderRecord] {
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT * FROM orders
+                WHERE (:customer IS NULL OR customer = :customer) AND (:after IS NULL OR number < :after)
+                ORDER BY number DESC LIMIT :limit
+                """,
+            arguments: ["customer": customer?.text, "after": after, "limit": limit])
+        return try rows.map { row in
+            let number = try row.integer("number")
+            return OrderRecord(
+                order: number, customer: try row.name("customer"), items: try items(of: number),
+                placed: try row.timestamp("placed"), source: try row.text("source"),
+                policy: try row.value("policy", ExpiryPolicy.init), until: row.optionalTimestamp("ends"),
+                trace: try row.value("trace") { TraceID($0) })
+        }
+    }
+
+    private func items(of order: Int) throws -> [Item] {
+        try Row.fetchAll(
+            db, sql: "SELECT product, version FROM order_items WHERE order_number = ? ORDER BY position",
+            arguments: [order]
+        ).map { Item(product: try $0.name("product"), version: try $0.name("version")) }
+    }
+}
