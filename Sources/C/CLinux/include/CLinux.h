@@ -59,4 +59,7 @@ int ffs_die_with_parent(int signal);
 int ffs_thread_name(const char *name);
 int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size_t count);
 uint32_t ffs_umask(uint32_t mask);
+
+#include "sandbox.h"
+
 #endif
