@@ -150,6 +150,7 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
                 "Repository", "AuthClient", "StagingClient", "DaemonKit", "SystemSupport", argumentParser, logging,
+                subprocess,
             ]),
 
         // Tests: the same shape, and Integration, which starts the real programs.

@@ -14,7 +14,10 @@ struct FFSCtl: AsyncParsableCommand {
             Shell completions: ffsctl --generate-completion-script bash|zsh|fish
             """,
         version: ffsVersion,
-        subcommands: [])
+        subcommands: [
+            CheckCommand.self,
+            ConfigCommand.self,
+        ])
 
     @OptionGroup var global: GlobalOptions
 
