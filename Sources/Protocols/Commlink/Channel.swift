@@ -24,10 +24,7 @@ struct Channel: Sendable {
     /// Packets in the busier direction.
     var packetCount: UInt64 { max(packets.sent, packets.received) }
 
-    /// Packets that a document of `size` bytes takes.
-    static func packets(for size: Int) -> Int {
-        max(1, (size + CommlinkLimits.fragment - 1) / CommlinkLimits.fragment)
-    }
+    var packetsReceived: UInt64 { packets.received }
 
     /// Appends the packets of `document` to `out`.
     mutating func send(

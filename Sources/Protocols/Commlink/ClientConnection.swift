@@ -51,6 +51,11 @@ package struct ClientConnection: Sendable {
         if case .open(let channel) = state { channel.packetCount } else { 0 }
     }
 
+    /// Packets that have arrived: moves while the peer makes progress.
+    package var packetsReceived: UInt64 {
+        if case .open(let channel) = state { channel.packetsReceived } else { 0 }
+    }
+
     /// Whether a line or a document has begun and not ended, so that a progress timer should run.
     package var isWaitingForMore: Bool {
         if case .open(let channel) = state { framer.isInsideLine || channel.isInsideDocument } else { false }
@@ -117,8 +122,7 @@ package struct ClientConnection: Sendable {
     }
 
     /// The stream has ended: throws `truncated` unless the server closed first.
-    package mutating func end() throws(WireError) {
-        defer { state = .closed }
+    package func end() throws(WireError) {
         if case .open(let channel) = state, channel.receivedClose { return }
         if case .closed = state { return }
         throw .truncated

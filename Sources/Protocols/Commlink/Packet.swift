@@ -20,6 +20,8 @@ package enum CommlinkLimits {
     package static let packets = 1 << 20
     /// Packets after which an end gives up on a peer that does not reconnect: room for the replies under way.
     static let packetsHard = UInt64(packets) + 65_536
+    /// Packets that a document of `size` bytes takes.
+    package static func packets(for size: Int) -> Int { max(1, (size + fragment - 1) / fragment) }
     /// Seconds after which a client reconnects.
     package static let seconds = 3_600
     /// Seconds after which a server closes a connection whose client does not reconnect.

@@ -47,6 +47,14 @@ package struct ServerConnection: Sendable {
         if case .open(let channel) = state { framer.isInsideLine || channel.isInsideDocument } else { false }
     }
 
+    /// The bag that opened the connection, once it is open.
+    package private(set) var bag: BagID?
+
+    /// Packets that have arrived: moves while the peer makes progress.
+    package var packetsReceived: UInt64 {
+        if case .open(let channel) = state { channel.packetsReceived } else { 0 }
+    }
+
     /// Noise's handshake hash, once the connection is open.
     package var handshakeHash: [UInt8]? {
         if case .open(let channel) = state { channel.handshakeHash } else { nil }
@@ -55,9 +63,9 @@ package struct ServerConnection: Sendable {
     package mutating func receive(_ bytes: UnsafeRawBufferPointer) { framer.append(bytes) }
 
     /// The next event in the bytes received so far; nil when more bytes are needed.
-    /// `ring` and `now` (seconds since 1970) decide which bags open the connection.
+    /// `ring` and `now` (seconds since 1970) decide which bags open the connection; asked for with the hello alone.
     package mutating func next(
-        ring: KeyRing, now: Int64, random: inout some RandomNumberGenerator
+        ring: @autoclosure () -> KeyRing, now: @autoclosure () -> Int64, random: inout some RandomNumberGenerator
     ) throws(WireError) -> Event? {
         do { return try step(ring, now, &random) } catch {
             state = .closed
@@ -66,12 +74,12 @@ package struct ServerConnection: Sendable {
     }
 
     private mutating func step(
-        _ ring: KeyRing, _ now: Int64, _ random: inout some RandomNumberGenerator
+        _ ring: () -> KeyRing, _ now: () -> Int64, _ random: inout some RandomNumberGenerator
     ) throws(WireError) -> Event? {
         switch state {
         case .greeting:
             guard let line = try framer.next(limit: Hello.limit) else { return nil }
-            return try greet(Hello.Client(parsing: line), ring, now, &random)
+            return try greet(Hello.Client(parsing: line), ring(), now(), &random)
         case .open(var channel):
             state = .closed  // Keeps the channel's buffers uniquely referenced while it changes.
             while let line = try framer.next(limit: CommlinkLimits.line) {
@@ -102,6 +110,7 @@ package struct ServerConnection: Sendable {
         _ = try noise.readFirst(hello.message)
         let (message, session) = try noise.writeSecond()
         state = .open(Channel(PacketChannel(session, key: entry.key), documentLimit: documentLimit))
+        self.bag = bag.id
         return .greeted(Hello.Server(bag: bag.id, message: message).line + [0x0D, 0x0A])
     }
 
@@ -125,8 +134,7 @@ package struct ServerConnection: Sendable {
     }
 
     /// The stream has ended: throws `truncated` unless the client closed first.
-    package mutating func end() throws(WireError) {
-        defer { state = .closed }
+    package func end() throws(WireError) {
         if case .open(let channel) = state, channel.receivedClose { return }
         if case .closed = state { return }
         throw .truncated

@@ -54,6 +54,19 @@ package enum RequestType: String, Sendable, CaseIterable {
             [.control]
         }
     }
+
+    /// Whether the request may change something, so that its reply is worth remembering for long (ffs-commlink(7)).
+    package var changes: Bool {
+        switch self {
+        case .ping, .authLogin, .authEntitlements, .stageStatus, .stageList, .customerList, .productList,
+            .entitlementList, .orderList, .nodeList, .daemonStatus:
+            false
+        case .authPassword, .authOrder, .stageCreate, .stageExtend, .stageRevoke, .contentRegister, .contentWithdraw,
+            .customerCreate, .customerUpdate, .customerDelete, .productUpdate, .entitlementGrant, .entitlementRevoke,
+            .nodeRegister, .daemonReload:
+            true
+        }
+    }
 }
 
 /// The fields of one request type, and of its reply.

@@ -1,0 +1,120 @@
+import Commlink
+import FFSModel
+import NIOCore
+import NIOPosix
+import Synchronization
+import Tobj
+
+/// Why one connection did not bring a reply.
+enum LinkFailure: Error, Sendable {
+    /// No TCP connection.
+    case connect(String)
+    /// The server hung up on the hello.
+    case refused
+    /// The connection ended, or broke the protocol, before the reply.
+    case lost(String)
+    case timeout
+    case cancelled
+}
+
+/// One open connection of a client, usable from any task.
+final class ClientLink: Sendable {
+    /// Where the connection leads, for errors.
+    let port: Int
+    /// The bag it was opened with; the pool retires it once another is current.
+    let bag: BagID
+    private let settings: CommlinkSettings
+    private let channel: any Channel
+    private let handler: NIOLoopBound<ClientChannelHandler>
+    private let born = NIODeadline.now()
+    private let status: ClientLinkStatus
+
+    private init(
+        port: Int, bag: BagID, settings: CommlinkSettings, channel: any Channel,
+        handler: NIOLoopBound<ClientChannelHandler>, status: ClientLinkStatus
+    ) {
+        self.port = port
+        self.bag = bag
+        self.settings = settings
+        self.channel = channel
+        self.handler = handler
+        self.status = status
+    }
+
+    /// Connects, shakes hands with the key that the connection's own port picks, and returns the open link.
+    static func open(
+        host: String, port: Int, bag: KeyBag, settings: CommlinkSettings
+    ) -> EventLoopFuture<ClientLink> {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let opened = loop.makePromise(of: ClientLink.self)
+        let connecting = ClientBootstrap(group: loop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .connectTimeout(.seconds(Int64(settings.helloTimeout)))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let status = ClientLinkStatus()
+                    let handler = ClientChannelHandler(bag: bag, settings: settings, status: status)
+                    let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                    handler.onOpen = { result in
+                        switch result {
+                        case .success:
+                            opened.succeed(
+                                ClientLink(
+                                    port: port, bag: bag.id, settings: settings, channel: channel, handler: bound,
+                                    status: status))
+                        case .failure(let failure): opened.fail(failure)
+                        }
+                    }
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .connect(host: host, port: port)
+        connecting.whenFailure { opened.fail(LinkFailure.connect("\($0)")) }
+        return opened.futureResult
+    }
+
+    /// Whether a document of `size` bytes may still go this way.
+    func mayCarry(_ size: Int) -> Bool {
+        guard status.isOpen.load(ordering: .relaxed) else { return false }
+        let packets = status.packets.load(ordering: .relaxed)
+        guard packets > 0 else { return true }
+        // One more for the close.
+        return packets + CommlinkLimits.packets(for: size) + 1 <= settings.reconnectPackets
+            && NIODeadline.now() - born < .seconds(Int64(settings.reconnectSeconds))
+    }
+
+    /// Sends a request's bytes and waits for the reply with its id.
+    func exchange(_ request: [UInt8], id: RequestID, deadline: NIODeadline) async throws(LinkFailure) -> Document {
+        let ticket = status.tickets.add(1, ordering: .relaxed).newValue
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                channel.eventLoop.execute { [handler] in
+                    handler.value.submit(
+                        request, id: id,
+                        .init(ticket: ticket, deadline: deadline) { continuation.resume(returning: $0) })
+                }
+            }
+        } onCancel: {
+            channel.eventLoop.execute { [handler] in handler.value.cancel(ticket, id: id) }
+        }
+        return try result.get()
+    }
+
+    /// Takes no more requests; says close once the replies under way are in.
+    func retire() {
+        status.isOpen.store(false, ordering: .relaxed)
+        channel.eventLoop.execute { [handler] in handler.value.retire() }
+    }
+
+    /// Completes when the socket is closed.
+    func ended() async { try? await channel.closeFuture.get() }
+}
+
+/// What tasks may know of a connection without asking its event loop.
+final class ClientLinkStatus: Sendable {
+    let isOpen = Atomic(true)
+    /// Packets in the busier direction so far.
+    let packets = Atomic(0)
+    let tickets = Atomic(0)
+}

@@ -1,0 +1,28 @@
+package import Commlink
+
+/// The rules of a link's connections (ffs.yaml(5), group `commlink`).
+package struct CommlinkSettings: Sendable {
+    package var portCheck = PortCheck.strict
+    /// Seconds from accept(2) or connect(2) to the end of the handshake.
+    package var helloTimeout = 5
+    /// Bytes of the largest Tobj document.
+    package var documentSize = 1 << 20
+    /// Connections that a server holds at once.
+    package var maxConnections = 1_024
+    /// Packets after which a client reconnects.
+    package var reconnectPackets = CommlinkLimits.packets
+    /// Seconds after which a client reconnects.
+    package var reconnectSeconds = CommlinkLimits.seconds
+    /// Seconds that a line, or the next packet of a document, may take once it has begun.
+    package var progressTimeout = 30
+    /// Seconds that a client waits for a reply, reconnects included.
+    package var requestTimeout = 120
+    /// Requests that a server works on at once for one connection; it reads no more until one is answered.
+    package var requestsPerConnection = 64
+    /// Requests that a server works on at once; more are answered `busy`.
+    package var requestsInAll = 4_096
+    /// Milliseconds from a refused hello to the close, the same whatever the reason.
+    package var refusalDelay = 500
+
+    package init() {}
+}

@@ -1,0 +1,139 @@
+package import FFSModel
+import Glibc
+package import Logging
+import NIOCore
+import NIOPosix
+package import Requests
+import Synchronization
+import Tobj
+
+/// Serves a request table on a UNIX stream socket for ffsctl(8): one Tobj document a line (LF) each way.
+///
+/// The kernel names the peer (SO_PEERCRED); served are root, the daemon's own user and members of the socket's group.
+package final class ControlServer: Sendable {
+    private let path: String
+    private let logger: Logger
+    private let dispatcher: RequestDispatcher
+    private let listener = Mutex<(any Channel)?>(nil)
+    private let registry = ConnectionRegistry(maximum: 64) { _ in }
+
+    package init(path: String, table: RequestTable, logger: Logger) {
+        self.path = path
+        var logger = logger
+        logger[metadataKey: "link"] = "control"
+        self.logger = logger
+        dispatcher = RequestDispatcher(
+            link: .control, table: table, limits: TobjLimits(), maximum: 256, logger: logger)
+    }
+
+    /// Makes the socket, mode 0660. A socket that a killed daemon left is replaced; throws `configuration` when a
+    /// daemon still answers on it.
+    package func bind() async throws(Failure) {
+        if await answers() {
+            throw Failure(
+                .configuration,
+                "\(path) is in use: this daemon runs already; stop it first, or give this one its own run.directory")
+        }
+        // Under another name until the mode is right: nobody connects in between.
+        let fresh = "\(path).\(getpid())"
+        unlink(fresh)
+        do {
+            let channel = try await bootstrap().bind(unixDomainSocketPath: fresh).get()
+            guard chmod(fresh, 0o660) == 0, rename(fresh, path) == 0 else {
+                let text = String(cString: strerror(errno))
+                unlink(fresh)
+                try await channel.close()
+                throw Failure(.configuration, "cannot put the control socket at \(path): \(text)")
+            }
+            listener.withLock { $0 = channel }
+        } catch let failure as Failure { throw failure } catch {
+            throw Failure(
+                .configuration,
+                "cannot make the control socket \(path); run.directory must exist and be writable for this daemon's user",
+                cause: "\(error)")
+        }
+    }
+
+    private func answers() async -> Bool {
+        guard
+            let channel = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(unixDomainSocketPath: path).get()
+        else { return false }
+        try? await channel.close()
+        return true
+    }
+
+    /// Serves until ``shutdown()``; binds first unless ``bind()`` did.
+    package func run() async throws {
+        if listener.withLock({ $0 == nil }) { try await bind() }
+        await registry.drained()
+        try? await listener.withLock { $0 }?.close()
+        unlink(path)
+    }
+
+    /// Accepts no more and hangs up once what is under way is answered; `run()` then returns.
+    package func shutdown() {
+        listener.withLock { $0 }?.close(promise: nil)
+        registry.forEach(ControlChannelHandler.self) { $0.finish() }
+        registry.stop()
+    }
+
+    private func bootstrap() -> ServerBootstrap {
+        ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 64)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { [self] channel in admit(channel) }
+    }
+
+    private struct Refused: Error {}
+
+    /// `struct ucred` of unix(7), which Swift's Glibc does not show.
+    private struct Credentials: Sendable {
+        let pid: pid_t
+        let uid: uid_t
+        let gid: gid_t
+    }
+
+    private func admit(_ channel: any Channel) -> EventLoopFuture<Void> {
+        guard let socket = channel as? any SocketOptionProvider else {
+            return channel.eventLoop.makeFailedFuture(Refused())
+        }
+        let credentials: EventLoopFuture<Credentials> = socket.unsafeGetSocketOption(
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+        return credentials.flatMapThrowing { [self] peer in
+            guard isAllowed(peer) else {
+                logger.notice(
+                    "connection refused",
+                    metadata: [
+                        "peer": "uid \(peer.uid)", "reason": "not root, nor this daemon, nor of the socket's group",
+                    ])
+                throw Refused()
+            }
+            guard registry.admit(channel) else { throw Refused() }
+            let handler = ControlChannelHandler(dispatcher: dispatcher, peer: "uid \(peer.uid)")
+            try channel.pipeline.syncOperations.addHandler(handler)
+        }
+    }
+
+    /// The socket's mode lets nobody else in; this holds even where an operator has changed it.
+    private func isAllowed(_ peer: Credentials) -> Bool {
+        if peer.uid == 0 || peer.uid == geteuid() { return true }
+        var status = stat()
+        guard stat(path, &status) == 0 else { return false }
+        return peer.gid == status.st_gid || Self.groups(ofUser: peer.uid).contains(status.st_gid)
+    }
+
+    private static func groups(ofUser uid: uid_t) -> [gid_t] {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var buffer = [CChar](repeating: 0, count: 16_384)
+        return buffer.withUnsafeMutableBufferPointer { buffer in
+            guard getpwuid_r(uid, &entry, buffer.baseAddress!, buffer.count, &found) == 0, let found else { return [] }
+            var groups = [gid_t](repeating: 0, count: 1_024)
+            var count = Int32(groups.count)
+            guard getgrouplist(found.pointee.pw_name, found.pointee.pw_gid, &groups, &count) >= 0 else { return [] }
+            return Array(groups.prefix(Int(count)))
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import FFSModel
+import Synchronization
+
+/// The replies to recent requests, so that a request sent again gets the first reply and does nothing twice
+/// (ffs-commlink(7)). Bounded in time, in number and in bytes; the oldest go first.
+///
+/// It lives as long as the process. What must not happen twice even across a restart (orders, accounts) is also keyed
+/// by the request id where it is stored.
+final class ReplyMemory: Sendable {
+    /// A reply, ready to send.
+    typealias Waiter = @Sendable ([UInt8]) -> Void
+
+    enum Admission {
+        /// Nobody asked before: answer it, then call `finish`.
+        case first
+        /// The reply given before.
+        case repeated([UInt8])
+        /// Being answered; the waiter gets the same reply.
+        case joined
+        /// The id belongs to another request.
+        case conflict
+    }
+
+    private enum Entry {
+        case running(fingerprint: Int, waiters: [Waiter])
+        case done(fingerprint: Int, reply: [UInt8])
+    }
+
+    private struct State {
+        var entries: [RequestID: Entry] = [:]
+        /// Finished requests, oldest first, from `oldest` on.
+        var order: [(id: RequestID, at: Int64)] = []
+        var oldest = 0
+        var bytes = 0
+    }
+
+    private let state = Mutex(State())
+    private let capacity: Int
+    private let byteCapacity: Int
+    private let seconds: Int64
+
+    /// How long a reply is remembered.
+    static let day: Int64 = 86_400
+
+    init(capacity: Int, byteCapacity: Int, seconds: Int64 = day) {
+        self.capacity = capacity
+        self.byteCapacity = byteCapacity
+        self.seconds = seconds
+    }
+
+    /// `fingerprint`: a hash of the request without its trace. `now`: seconds of any clock that does not go back.
+    func admit(_ id: RequestID, fingerprint: Int, now: Int64, waiter: @autoclosure () -> Waiter) -> Admission {
+        state.withLock { state in
+            forget(&state, before: now - seconds)
+            switch state.entries[id] {
+            case nil:
+                state.entries[id] = .running(fingerprint: fingerprint, waiters: [])
+                return .first
+            case .running(fingerprint, var waiters):
+                waiters.append(waiter())
+                state.entries[id] = .running(fingerprint: fingerprint, waiters: waiters)
+                return .joined
+            case .done(fingerprint, let reply):
+                return .repeated(reply)
+            case .running, .done:
+                return .conflict
+            }
+        }
+    }
+
+    /// The reply to a request that was admitted as `first`. `keep`: false for refusals that a later repeat may
+    /// turn into success (busy, draining …).
+    func finish(_ id: RequestID, reply: [UInt8], keep: Bool, now: Int64) {
+        let waiters = state.withLock { state -> [Waiter] in
+            guard case .running(let fingerprint, let waiters)? = state.entries[id] else { return [] }
+            if keep {
+                state.entries[id] = .done(fingerprint: fingerprint, reply: reply)
+                state.order.append((id, now))
+                state.bytes += reply.count
+                while state.order.count - state.oldest > capacity || state.bytes > byteCapacity { drop(&state) }
+            } else {
+                state.entries[id] = nil
+            }
+            return waiters
+        }
+        for waiter in waiters { waiter(reply) }
+    }
+
+    private func forget(_ state: inout State, before limit: Int64) {
+        while state.oldest < state.order.count, state.order[state.oldest].at <= limit { drop(&state) }
+    }
+
+    private func drop(_ state: inout State) {
+        let id = state.order[state.oldest].id
+        state.oldest += 1
+        if case .done(_, let reply)? = state.entries.removeValue(forKey: id) { state.bytes -= reply.count }
+        if state.oldest > 1_024, state.oldest > state.order.count / 2 {
+            state.order.removeSubrange(..<state.oldest)
+            state.oldest = 0
+        }
+    }
+}
