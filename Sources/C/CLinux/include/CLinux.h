@@ -5,6 +5,9 @@
 // Every function returns what the system call returns, or -errno. errno itself is never left for the caller:
 // Swift may run code of its own between the call and the look at it.
 
+#include "CSandbox.h"
+#include "CSockets.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

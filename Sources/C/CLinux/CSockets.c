@@ -1,0 +1,242 @@
+#define _GNU_SOURCE
+#include "CSockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RESULT(call) ((call) < 0 ? -errno : 0)
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t to_kernel(const struct ffs_address *in, union any_address *out) {
+    memset(out, 0, sizeof *out);
+    if (in->family == 4) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(in->port);
+        memcpy(&out->v4.sin_addr, in->bytes, 4);
+        return sizeof out->v4;
+    }
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(in->port);
+    out->v6.sin6_scope_id = in->scope;
+    memcpy(&out->v6.sin6_addr, in->bytes, 16);
+    return sizeof out->v6;
+}
+
+// A v4-mapped IPv6 address is reported as IPv4: one peer, one form.
+static void from_kernel(const union any_address *in, struct ffs_address *out) {
+    memset(out, 0, sizeof *out);
+    if (in->any.sa_family == AF_INET) {
+        out->family = 4;
+        out->port = ntohs(in->v4.sin_port);
+        memcpy(out->bytes, &in->v4.sin_addr, 4);
+    } else if (IN6_IS_ADDR_V4MAPPED(&in->v6.sin6_addr)) {
+        out->family = 4;
+        out->port = ntohs(in->v6.sin6_port);
+        memcpy(out->bytes, (const uint8_t *)&in->v6.sin6_addr + 12, 4);
+    } else {
+        out->family = 6;
+        out->port = ntohs(in->v6.sin6_port);
+        out->scope = in->v6.sin6_scope_id;
+        memcpy(out->bytes, &in->v6.sin6_addr, 16);
+    }
+}
+
+static int fail(int fd) {
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+int ffs_listen(const struct ffs_address *address, int backlog, int both_families) {
+    union any_address kernel;
+    socklen_t size = to_kernel(address, &kernel);
+    int fd = socket(kernel.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, only = !both_families;
+    if (fd < 0) return -errno;
+    // Not on a port the kernel chooses, where it would allow a port in TIME_WAIT to be taken twice.
+    if (address->port != 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) return fail(fd);
+    if (address->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) return fail(fd);
+    if (bind(fd, &kernel.any, size) < 0 || listen(fd, backlog) < 0) return fail(fd);
+    return fd;
+}
+
+int ffs_accept(int fd, struct ffs_address *peer) {
+    union any_address kernel;
+    for (;;) {
+        socklen_t size = sizeof kernel;
+        int accepted = accept4(fd, &kernel.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted >= 0) {
+            from_kernel(&kernel, peer);
+            return accepted;
+        }
+        // accept(2): errors of the new connection itself come out here; the next one may be fine.
+        switch (errno) {
+        case EINTR: case ECONNABORTED: case EPROTO: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN: case ENONET:
+        case EHOSTUNREACH: case ENETUNREACH: continue;
+        default: return -errno;
+        }
+    }
+}
+
+int ffs_connect(const struct ffs_address *from, const struct ffs_address *to) {
+    union any_address local, remote;
+    socklen_t local_size = to_kernel(from, &local), remote_size = to_kernel(to, &remote);
+    int fd = socket(remote.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    if (fd < 0) return -errno;
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(fd, &local.any, local_size) < 0) return fail(fd);
+    if (connect(fd, &remote.any, remote_size) < 0 && errno != EINPROGRESS && errno != EINTR) return fail(fd);
+    return fd;
+}
+
+int ffs_socket_error(int fd) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return -errno;
+    return -error;
+}
+
+int ffs_local_address(int fd, struct ffs_address *out) {
+    union any_address kernel;
+    socklen_t size = sizeof kernel;
+    if (getsockname(fd, &kernel.any, &size) < 0) return -errno;
+    from_kernel(&kernel, out);
+    return 0;
+}
+
+int ffs_peer_address(int fd, struct ffs_address *out) {
+    union any_address kernel;
+    socklen_t size = sizeof kernel;
+    if (getpeername(fd, &kernel.any, &size) < 0) return -errno;
+    from_kernel(&kernel, out);
+    return 0;
+}
+
+int ffs_socket_option(int fd, int option, int value) {
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    switch (option) {
+    case FFS_NO_DELAY: return RESULT(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value));
+    case FFS_CORK: return RESULT(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value));
+    case FFS_URGENT_INLINE: return RESULT(setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &value, sizeof value));
+    case FFS_KEEP_ALIVE: return RESULT(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof value));
+    case FFS_SEND_BUFFER: return RESULT(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof value));
+    case FFS_UNSENT_LOW_WATER: return RESULT(setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, sizeof value));
+    case FFS_RESET_ON_CLOSE: return RESULT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+    case FFS_DEFER_ACCEPT: return RESULT(setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &value, sizeof value));
+    default: return -EINVAL;
+    }
+}
+
+int ffs_socket_pair(int out[2]) { return RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out)); }
+
+int ffs_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? -errno : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+int ffs_shutdown_write(int fd) { return RESULT(shutdown(fd, SHUT_WR)); }
+
+long ffs_receive(int fd, void *buffer, size_t size) {
+    long count;
+    do count = recv(fd, buffer, size, 0); while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
+long ffs_send(int fd, const void *buffer, size_t size) {
+    long count;
+    do count = send(fd, buffer, size, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
+long ffs_sendfile(int to, int from, int64_t offset, size_t count) {
+    off_t position = offset;
+    long sent;
+    do sent = sendfile(to, from, &position, count); while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+int ffs_unacknowledged(int fd) {
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+}
+
+int ffs_epoll_create(void) {
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int control(int epoll, int operation, int fd, uint32_t events, uint64_t token) {
+    struct epoll_event event = {.events = events, .data.u64 = token};
+    return RESULT(epoll_ctl(epoll, operation, fd, &event));
+}
+
+int ffs_epoll_add(int epoll, int fd, uint32_t events, uint64_t token) {
+    return control(epoll, EPOLL_CTL_ADD, fd, events, token);
+}
+
+int ffs_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token) {
+    return control(epoll, EPOLL_CTL_MOD, fd, events, token);
+}
+
+int ffs_epoll_remove(int epoll, int fd) { return control(epoll, EPOLL_CTL_DEL, fd, 0, 0); }
+
+int ffs_epoll_wait(int epoll, struct ffs_event *events, int count, int milliseconds) {
+    struct epoll_event kernel[128];
+    int found;
+    if (count > 128) count = 128;
+    do found = epoll_wait(epoll, kernel, count, milliseconds); while (found < 0 && errno == EINTR);
+    if (found < 0) return -errno;
+    for (int i = 0; i < found; i++) events[i] = (struct ffs_event){kernel[i].data.u64, kernel[i].events};
+    return found;
+}
+
+int ffs_eventfd(void) {
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int copies[32], made = 0, error = 0;
+    sigset_t none, all;
+    if (count > 32) return -EINVAL;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    // Copies above the target range first: otherwise one dup2 could overwrite the source of a later one.
+    for (; made < count; made++) {
+        copies[made] = fcntl(descriptors[made], F_DUPFD_CLOEXEC, 64);
+        if (copies[made] < 0) {
+            error = errno;
+            break;
+        }
+        posix_spawn_file_actions_adddup2(&actions, copies[made], 3 + made);
+    }
+    // This process ignores and blocks signals as its own needs are; a child starts fresh.
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    if (error == 0) error = posix_spawn(pid, path, &actions, &attributes, argv, envp);
+    while (made > 0) close(copies[--made]);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return -error;
+}

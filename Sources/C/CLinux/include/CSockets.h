@@ -1,0 +1,57 @@
+#ifndef FFS_CSOCKETS_H
+#define FFS_CSOCKETS_H
+// TCP sockets, epoll and sendfile for ffsftpd's event loops. Same rule as CLinux.h: results or -errno.
+
+#include <stddef.h>
+#include <stdint.h>
+
+// An IPv4 or IPv6 address and a port, without sockaddr's layouts.
+struct ffs_address {
+    uint8_t bytes[16];  // network order; the first 4 for IPv4
+    uint32_t scope;     // of a link-local IPv6 address
+    uint16_t port;
+    uint8_t family;     // 4 or 6
+};
+
+struct ffs_event {
+    uint64_t token;
+    uint32_t events;
+};
+
+enum ffs_socket_option {
+    FFS_NO_DELAY,          // TCP_NODELAY
+    FFS_CORK,              // TCP_CORK
+    FFS_URGENT_INLINE,     // SO_OOBINLINE
+    FFS_KEEP_ALIVE,        // SO_KEEPALIVE
+    FFS_SEND_BUFFER,       // SO_SNDBUF, bytes
+    FFS_UNSENT_LOW_WATER,  // TCP_NOTSENT_LOWAT, bytes
+    FFS_RESET_ON_CLOSE,    // SO_LINGER of zero seconds
+    FFS_DEFER_ACCEPT,      // TCP_DEFER_ACCEPT, seconds
+};
+
+// Sockets are non-blocking and close-on-exec.
+int ffs_listen(const struct ffs_address *address, int backlog, int both_families);
+int ffs_accept(int fd, struct ffs_address *peer);
+int ffs_connect(const struct ffs_address *from, const struct ffs_address *to);  // may still be in progress
+int ffs_socket_error(int fd);                                                   // takes SO_ERROR: 0 or -errno
+int ffs_local_address(int fd, struct ffs_address *out);
+int ffs_peer_address(int fd, struct ffs_address *out);
+int ffs_socket_option(int fd, int option, int value);
+int ffs_socket_pair(int out[2]);  // UNIX stream, blocking
+int ffs_set_nonblocking(int fd);
+int ffs_shutdown_write(int fd);
+long ffs_receive(int fd, void *buffer, size_t size);
+long ffs_send(int fd, const void *buffer, size_t size);
+long ffs_sendfile(int to, int from, int64_t offset, size_t count);
+int ffs_unacknowledged(int fd);  // SIOCOUTQ: bytes the peer has not acknowledged
+
+int ffs_epoll_create(void);
+int ffs_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);
+int ffs_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token);
+int ffs_epoll_remove(int epoll, int fd);
+int ffs_epoll_wait(int epoll, struct ffs_event *events, int count, int milliseconds);
+int ffs_eventfd(void);
+
+// Processes. `descriptors[i]` becomes descriptor 3 + i of the child; all others stay behind. Signals are reset.
+int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid);
+#endif
