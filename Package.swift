@@ -126,7 +126,8 @@ let package = Package(
         library(
             "Services", "FTPService",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "StoredFormats", "FTPProtocol", "TLSEngine", "SystemSupport",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "TLSEngine",
+                "SystemSupport",
                 "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1, crypto,
             ]),
         library(

@@ -1,0 +1,263 @@
+import Synchronization
+package import SystemSupport
+import TLSEngine
+
+/// Sends one file, range or listing over one data connection, on whichever loop it is given to.
+///
+/// Bounded: one buffer of 64 KiB while bytes must be encrypted or translated, none for sendfile. A slow reader makes
+/// the socket unwritable and costs nothing until it reads on. Under way it is moved at most once, from the control
+/// thread to a data thread; ``Outcome`` is delivered on the loop that runs it.
+package final class Transfer: EventLoop.Source {
+    /// Where the bytes come from.
+    package enum Content {
+        /// `range` of the file as it is stored.
+        case file(OpenFile, Range<UInt64>)
+        /// The file with its line ends or records changed on the way.
+        case translated(OpenFile, Translation)
+        case bytes([UInt8])
+        /// Made piece by piece: listings of any length.
+        case produced(any ChunkProducer)
+    }
+
+    package enum End: Sendable, Hashable {
+        case complete
+        /// The peer closed or broke the connection, or did not read for too long.
+        case broken(String)
+        /// The TLS handshake did not end well.
+        case handshakeFailed(String)
+        /// Its own session's ticket was demanded and not offered.
+        case notResumed
+        /// The file could not be read to its end.
+        case unreadable(String)
+        /// ABOR, a kick, an expired account.
+        case aborted
+    }
+
+    private enum Phase { case handshake, sending, finishing, ended }
+
+    package let stream: ByteStream
+    private var content: Content
+    private let mustResume: Bool
+    private let completion: (Transfer, End) -> Void
+    private var phase = Phase.handshake
+    private var buffer: [UInt8] = []
+    private var bufferStart = 0
+    private var position: UInt64 = 0
+    private var isExhausted = false
+    private weak var loop: EventLoop?
+    private let patience: Int
+    /// Payload bytes handed to the kernel; read by STAT and `who` from the control thread.
+    package let progress: Progress
+
+    package final class Progress: Sendable {
+        private let count = Atomic<UInt64>(0)
+        package var bytes: UInt64 { count.load(ordering: .relaxed) }
+        fileprivate func add(_ more: Int) { count.wrappingAdd(UInt64(more), ordering: .relaxed) }
+    }
+
+    /// - Parameters:
+    ///   - mustResume: the TLS handshake must resume the control connection's session.
+    ///   - patience: seconds without a byte taken after which the peer is given up.
+    ///   - completion: called once, on the loop's thread.
+    package init(
+        _ stream: ByteStream, _ content: Content, mustResume: Bool, patience: Int,
+        completion: @escaping (Transfer, End) -> Void
+    ) {
+        self.stream = stream
+        self.content = content
+        self.mustResume = mustResume
+        self.patience = patience
+        self.completion = completion
+        progress = Progress()
+        super.init()
+        if case .file(_, let range) = content { position = range.lowerBound }
+        if stream.tls == nil { phase = .sending }
+    }
+
+    // MARK: Running
+
+    /// Sends what fits into `budget` bytes without waiting. True when the transfer ended (and `completion` was called).
+    package func runInline(budget: Int) -> Bool {
+        if stream.tls == nil { stream.socket.set(.cork(true)) }
+        _ = advance(budget: budget)
+        return phase == .ended
+    }
+
+    /// Goes on by the loop's events.
+    package func start(on loop: EventLoop) {
+        self.loop = loop
+        do { try loop.add(self, stream.socket.rawValue, .output) } catch {
+            return end(.broken(error.description))
+        }
+        loop.setDeadline(self, in: patience)
+    }
+
+    package override func ready(_ readiness: Readiness) {
+        guard let loop else { return }
+        let before = progress.bytes
+        let wanted = advance(budget: Self.slice)
+        guard phase != .ended else { return }
+        if progress.bytes != before || phase == .handshake { loop.setDeadline(self, in: patience) }
+        loop.watch(self, wanted)
+    }
+
+    package override func expired() { end(phase == .handshake ? .handshakeFailed("timed out") : .broken("timed out")) }
+
+    package func abort() { end(.aborted) }
+
+    /// Bytes sent in one go before other transfers of the same thread get their turn.
+    private static let slice = 1 << 20
+    private static let chunk = 64 * 1_024
+
+    /// Goes on until the budget is used up or the socket is full; returns what to wait for.
+    private func advance(budget: Int) -> Readiness {
+        var budget = budget
+        while true {
+            let outcome: ByteStream.Outcome
+            switch phase {
+            case .handshake: outcome = stream.handshake()
+            case .sending:
+                guard budget > 0 else { return .output }
+                outcome = sendSome(budget)
+            case .finishing: outcome = stream.finish()
+            case .ended: return []
+            }
+            switch outcome {
+            case .bytes(let count):
+                budget -= count
+                step(count)
+            case .wantsInput: return .input
+            case .wantsOutput: return .output
+            case .end: end(.broken("closed by the client"))
+            case .failed(let why): end(phase == .handshake ? .handshakeFailed(why) : .broken(why))
+            }
+        }
+    }
+
+    private func step(_ count: Int) {
+        switch phase {
+        case .handshake:
+            if mustResume, stream.tls?.resumption != .ownSession { return end(.notResumed) }
+            phase = .sending
+        case .sending:
+            progress.add(count)
+            if isExhausted, bufferStart == buffer.count { phase = .finishing }
+        case .finishing: end(.complete)
+        case .ended: break
+        }
+    }
+
+    private func end(_ how: End) {
+        guard phase != .ended else { return }
+        phase = .ended
+        // A reset tells a client that waits for more that nothing comes; a FIN would look like the end of the file.
+        if how != .complete, stream.tls == nil || how == .aborted { stream.socket.set(.resetOnClose) }
+        loop?.remove(self)
+        buffer = []
+        completion(self, how)
+    }
+
+    // MARK: Content
+
+    private func sendSome(_ budget: Int) -> ByteStream.Outcome {
+        if bufferStart < buffer.count { return sendBuffered() }
+        switch content {
+        case .file(let file, let range): return sendFile(file, range, budget)
+        case .bytes(let bytes):
+            guard !bytes.isEmpty else { return exhaust() }
+            buffer = bytes
+            isExhausted = true
+        case .translated(let file, var translation):
+            buffer.removeAll(keepingCapacity: true)
+            do throws(SystemError) {
+                isExhausted = try !translation.fill(&buffer, from: file, at: &position, about: Self.chunk)
+            } catch {
+                end(.unreadable(error.description))
+                return .bytes(0)
+            }
+            content = .translated(file, translation)
+        case .produced(let producer):
+            buffer.removeAll(keepingCapacity: true)
+            isExhausted = !producer.produce(into: &buffer)
+        }
+        bufferStart = 0
+        return buffer.isEmpty ? .bytes(0) : sendBuffered()
+    }
+
+    private func exhaust() -> ByteStream.Outcome {
+        isExhausted = true
+        return .bytes(0)
+    }
+
+    private func sendBuffered() -> ByteStream.Outcome {
+        let outcome = buffer.withUnsafeBytes { stream.write(UnsafeRawBufferPointer(rebasing: $0[bufferStart...])) }
+        if case .bytes(let count) = outcome { bufferStart += count }
+        return outcome
+    }
+
+    private func sendFile(_ file: OpenFile, _ range: Range<UInt64>, _ budget: Int) -> ByteStream.Outcome {
+        let left = range.upperBound - position
+        guard left > 0 else { return exhaust() }
+        let wanted = Int(min(left, UInt64(budget)))
+        guard stream.canSendFile else { return encryptFile(file, min(wanted, Self.chunk)) }
+        let outcome = stream.send(file: file.descriptor, offset: position, count: wanted)
+        if case .bytes(let count) = outcome {
+            guard count > 0 else {
+                end(.unreadable("the file is shorter than it was"))
+                return .bytes(0)
+            }
+            position += UInt64(count)
+            isExhausted = position == range.upperBound
+        }
+        return outcome
+    }
+
+    /// Through a buffer of the thread's: nothing is kept for this transfer unless the socket is full.
+    private func encryptFile(_ file: OpenFile, _ wanted: Int) -> ByteStream.Outcome {
+        withUnsafeTemporaryAllocation(byteCount: wanted, alignment: 16) { space in
+            let count: Int
+            do throws(SystemError) { count = try file.descriptor.read(into: space, at: Int(position)) } catch {
+                end(.unreadable(error.description))
+                return .bytes(0)
+            }
+            guard count > 0 else {
+                end(.unreadable("the file is shorter than it was"))
+                return .bytes(0)
+            }
+            var sent = 0
+            while sent < count {
+                let outcome = stream.write(UnsafeRawBufferPointer(rebasing: space[sent..<count]))
+                guard case .bytes(let more) = outcome else {
+                    if sent == 0 { return outcome }
+                    break
+                }
+                sent += more
+            }
+            position += UInt64(sent)
+            if case .file(_, let range) = content { isExhausted = position == range.upperBound }
+            return .bytes(sent)
+        }
+    }
+}
+
+/// A file opened for reading, shared by whoever still needs it.
+package final class OpenFile: Sendable {
+    package let descriptor: Descriptor
+    package let size: UInt64
+    /// Last change, whole seconds.
+    package let modified: Int64
+    package let permissions: UInt32
+
+    package init(_ descriptor: consuming Descriptor, _ status: FileStatus) {
+        self.descriptor = descriptor
+        size = UInt64(max(0, status.size))
+        modified = status.modified / 1_000_000_000
+        permissions = status.permissions
+    }
+}
+
+/// Makes data piece by piece.
+package protocol ChunkProducer: AnyObject {
+    /// Appends the next piece, some 64 KiB at most; false when it was the last.
+    func produce(into buffer: inout [UInt8]) -> Bool
+}

@@ -1,0 +1,102 @@
+import CLinux
+import Glibc
+
+/// What confines a worker of ffsftpd for the rest of its life. Each call gives something up for good.
+package enum Confinement {
+    /// Closes every descriptor from `first` up: whatever the parent leaked.
+    package static func closeDescriptors(from first: Int32) throws(SystemError) {
+        try check(ffs_close_from(UInt32(first)), "close_range", nil)
+    }
+
+    /// Threads of this process; Landlock confines only the calling one and those it starts.
+    package static func threadCount() throws(SystemError) -> Int {
+        Int(try check(ffs_thread_count(), "opendir /proc/self/task", nil))
+    }
+
+    /// Landlock: reading below `directory` is all that is left of the file system. Returns Landlock's ABI version,
+    /// 0 where the kernel has none. Needs NO_NEW_PRIVS.
+    package static func readOnly(below directory: borrowing Descriptor) throws(SystemError) -> Int {
+        Int(try check(ffs_landlock_read_only(directory.rawValue), "landlock_restrict_self", nil))
+    }
+
+    /// seccomp(2): the system calls that a worker needs and no others. Needs NO_NEW_PRIVS.
+    package static func filterSystemCalls() throws(SystemError) { try check(ffs_seccomp_worker(), "seccomp", nil) }
+}
+
+/// Another process, started by this one.
+package struct ChildProcess: Sendable, Hashable {
+    package let number: Int32
+
+    /// What became of it.
+    package enum End: Sendable, Hashable, CustomStringConvertible {
+        case exited(Int32)
+        case signaled(Int32)
+
+        package var description: String {
+            switch self {
+            case .exited(let status): "exit status \(status)"
+            case .signaled(let signal): "signal \(signal)"
+            }
+        }
+    }
+
+    /// posix_spawn(3) of this program's own binary. `descriptors[i]` becomes descriptor 3 + i of the child, which
+    /// inherits standard error and nothing else; its signals are as after boot.
+    package static func spawnSelf(
+        arguments: [String], environment: [String], descriptors: [Int32]
+    ) throws(SystemError) -> ChildProcess {
+        var pid: Int32 = 0
+        let result = withCStrings(arguments) { argv in
+            withCStrings(environment) { envp in
+                ffs_spawn("/proc/self/exe", argv, envp, descriptors, Int32(descriptors.count), &pid)
+            }
+        }
+        try check(result, "posix_spawn", "/proc/self/exe")
+        return ChildProcess(number: pid)
+    }
+
+    private static func withCStrings<Result>(
+        _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
+    ) -> Result {
+        var pointers = strings.map { strdup($0) } + [nil]
+        defer { for pointer in pointers { free(pointer) } }
+        return pointers.withUnsafeMutableBufferPointer { body(UnsafePointer($0.baseAddress!)) }
+    }
+
+    /// nil while it runs.
+    package func end() -> End? {
+        var status: Int32 = 0
+        guard waitpid(number, &status, WNOHANG) == number else { return nil }
+        return status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signaled(status & 0x7F)
+    }
+
+    package func send(signal: Int32) { kill(number, signal) }
+}
+
+/// Numbers of the signals that FFS sends.
+package enum Signals {
+    package static var terminate: Int32 { SIGTERM }
+    package static var kill: Int32 { SIGKILL }
+
+    /// Dying peers are errors of their descriptors, never signals; and a worker ends when its channel says so.
+    package static func ignoreForWorker() {
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGHUP, SIG_IGN)
+        signal(SIGINT, SIG_IGN)
+    }
+}
+
+/// The soft limit of open descriptors, raised to the hard one; returns it.
+package func raiseDescriptorLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+    limit.rlim_cur = limit.rlim_max
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
+}
+
+/// Processors this process may run on.
+package func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+/// Ends the process without unwinding; for workers, whose files are all read-only.
+package func exitNow(_ status: Int32) -> Never { _exit(status) }

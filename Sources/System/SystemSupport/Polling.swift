@@ -1,0 +1,70 @@
+import CLinux
+import Glibc
+
+/// Which readiness is waited for, and which came; epoll_ctl(2).
+package struct Readiness: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static var input: Readiness { Readiness(rawValue: 0x001) }
+    package static var output: Readiness { Readiness(rawValue: 0x004) }
+    /// Reported unasked.
+    package static var error: Readiness { Readiness(rawValue: 0x008) }
+    package static var hangUp: Readiness { Readiness(rawValue: 0x010) }
+    /// The peer closed its side.
+    package static var peerClosed: Readiness { Readiness(rawValue: 0x2000) }
+    /// Wakes one of several loops that wait for the same socket: shared listeners.
+    package static var exclusive: Readiness { Readiness(rawValue: 1 << 28) }
+}
+
+/// An epoll(7) instance, level-triggered. Tokens are the caller's.
+package struct Poller: ~Copyable {
+    private let epoll: Descriptor
+    private let events: UnsafeMutablePointer<ffs_event>
+    private static let batch = 128
+
+    package init() throws(SystemError) {
+        epoll = Descriptor(owning: try check(ffs_epoll_create(), "epoll_create1", nil))
+        events = .allocate(capacity: Self.batch)
+    }
+
+    deinit { events.deallocate() }
+
+    package func add(_ number: Int32, _ interest: Readiness, token: UInt64) throws(SystemError) {
+        try check(ffs_epoll_add(epoll.rawValue, number, interest.rawValue, token), "epoll_ctl", nil)
+    }
+
+    package func modify(_ number: Int32, _ interest: Readiness, token: UInt64) throws(SystemError) {
+        try check(ffs_epoll_modify(epoll.rawValue, number, interest.rawValue, token), "epoll_ctl", nil)
+    }
+
+    package func remove(_ number: Int32) { _ = ffs_epoll_remove(epoll.rawValue, number) }
+
+    /// Waits up to `milliseconds` (-1: for ever) and calls `body` for each event.
+    package func wait(milliseconds: Int32, _ body: (UInt64, Readiness) -> Void) throws(SystemError) {
+        let count = try check(
+            ffs_epoll_wait(epoll.rawValue, events, Int32(Self.batch), milliseconds), "epoll_wait", nil)
+        for index in 0..<Int(count) {
+            body(events[index].token, Readiness(rawValue: events[index].events))
+        }
+    }
+}
+
+/// An eventfd(2): any thread wakes the loop that polls it.
+package struct WakeUp: ~Copyable, Sendable {
+    private let descriptor: Descriptor
+
+    package init() throws(SystemError) { descriptor = Descriptor(owning: try check(ffs_eventfd(), "eventfd", nil)) }
+
+    package var number: Int32 { descriptor.rawValue }
+
+    package func signal() {
+        var one: UInt64 = 1
+        _ = Glibc.write(descriptor.rawValue, &one, 8)
+    }
+
+    package func clear() {
+        var count: UInt64 = 0
+        _ = Glibc.read(descriptor.rawValue, &count, 8)
+    }
+}
