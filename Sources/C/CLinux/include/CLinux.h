@@ -5,9 +5,6 @@
 // Every function returns what the system call returns, or -errno. errno itself is never left for the caller:
 // Swift may run code of its own between the call and the look at it.
 
-#include "CSandbox.h"
-#include "CSockets.h"
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,5 +61,6 @@ int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size
 uint32_t ffs_umask(uint32_t mask);
 
 #include "sandbox.h"
+#include "sockets.h"
 
 #endif

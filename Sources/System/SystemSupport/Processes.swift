@@ -1,28 +1,6 @@
 import CLinux
 import Glibc
 
-/// What confines a worker of ffsftpd for the rest of its life. Each call gives something up for good.
-package enum Confinement {
-    /// Closes every descriptor from `first` up: whatever the parent leaked.
-    package static func closeDescriptors(from first: Int32) throws(SystemError) {
-        try check(ffs_close_from(UInt32(first)), "close_range", nil)
-    }
-
-    /// Threads of this process; Landlock confines only the calling one and those it starts.
-    package static func threadCount() throws(SystemError) -> Int {
-        Int(try check(ffs_thread_count(), "opendir /proc/self/task", nil))
-    }
-
-    /// Landlock: reading below `directory` is all that is left of the file system. Returns Landlock's ABI version,
-    /// 0 where the kernel has none. Needs NO_NEW_PRIVS.
-    package static func readOnly(below directory: borrowing Descriptor) throws(SystemError) -> Int {
-        Int(try check(ffs_landlock_read_only(directory.rawValue), "landlock_restrict_self", nil))
-    }
-
-    /// seccomp(2): the system calls that a worker needs and no others. Needs NO_NEW_PRIVS.
-    package static func filterSystemCalls() throws(SystemError) { try check(ffs_seccomp_worker(), "seccomp", nil) }
-}
-
 /// Another process, started by this one.
 package struct ChildProcess: Sendable, Hashable {
     package let number: Int32
@@ -71,6 +49,16 @@ package struct ChildProcess: Sendable, Hashable {
     }
 
     package func send(signal: Int32) { kill(number, signal) }
+}
+
+/// Threads of this process; Landlock confines only the calling one and those it starts.
+package func threadCount() throws(SystemError) -> Int {
+    var count = 0
+    try Descriptor.open("/proc/self/task", [.read, .directory]).forEachEntry { _ in
+        count += 1
+        return true
+    }
+    return count
 }
 
 /// Numbers of the signals that FFS sends.

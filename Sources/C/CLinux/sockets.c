@@ -1,9 +1,8 @@
 #define _GNU_SOURCE
-#include "CSockets.h"
+#include "sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -169,11 +167,6 @@ long ffs_sendfile(int to, int from, int64_t offset, size_t count) {
     long sent;
     do sent = sendfile(to, from, &position, count); while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
-}
-
-int ffs_unacknowledged(int fd) {
-    int bytes = 0;
-    return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
 }
 
 int ffs_epoll_create(void) {

@@ -1,5 +1,5 @@
-#ifndef FFS_CSOCKETS_H
-#define FFS_CSOCKETS_H
+#ifndef FFS_SOCKETS_H
+#define FFS_SOCKETS_H
 // TCP sockets, epoll and sendfile for ffsftpd's event loops. Same rule as CLinux.h: results or -errno.
 
 #include <stddef.h>
@@ -43,7 +43,6 @@ int ffs_shutdown_write(int fd);
 long ffs_receive(int fd, void *buffer, size_t size);
 long ffs_send(int fd, const void *buffer, size_t size);
 long ffs_sendfile(int to, int from, int64_t offset, size_t count);
-int ffs_unacknowledged(int fd);  // SIOCOUTQ: bytes the peer has not acknowledged
 
 int ffs_epoll_create(void);
 int ffs_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);
