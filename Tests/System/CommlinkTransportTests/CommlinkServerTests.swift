@@ -1,0 +1,221 @@
+import Commlink
+import FFSModel
+import Requests
+import Testing
+import Tobj
+
+@testable import CommlinkTransport
+
+@Suite("client and server over real sockets", .timeLimit(.minutes(2)))
+struct CommlinkServerTests {
+    @Test("ping, a large reply, an error reply, on every port of the range")
+    func roundTrips() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let running = try await RunningServer(keys, table(Ledger()), count: 4)
+        let client = running.client(keys)
+        for _ in 0..<8 {
+            let reply = try await client.send(Ping())
+            #expect(reply.daemon == "ffstest")
+        }
+        let entitlements = try await client.send(AuthEntitlements(customer: CustomerName("acme")))
+        #expect(entitlements.entitlements.count == 200)
+        await #expect { _ = try await client.send(order("busy")) } throws: { ($0 as? Failure)?.code == .busy }
+        await #expect {
+            _ = try await client.send(StageStatus(account: AccountID("abcdefghijklmnop")))
+        } throws: { ($0 as? Failure)?.code == .notServed }
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("requests on one connection run at once; replies come as they are ready")
+    func multiplexing() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let running = try await RunningServer(keys, table(Ledger()))
+        let client = running.client(keys)
+        let clock = ContinuousClock()
+        let start = clock.now
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<300 {
+                group.addTask { _ = try await client.send(order("sleep 100")) }
+            }
+            try await group.waitForAll()
+        }
+        // 300 × 100 ms, 64 at once on one connection: 5 rounds.
+        #expect(clock.now - start < .seconds(10))
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("an id repeated does nothing twice and gives the first reply, also while the first is under way")
+    func idempotence() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let ledger = Ledger()
+        let running = try await RunningServer(keys, table(ledger), count: 2)
+        let client = running.client(keys)
+        let id = RequestID.random()
+        let replies = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<20 { group.addTask { try await client.send(order("sleep 50"), id: id).order } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(Set(replies).count == 1)
+        #expect(try await client.send(order("sleep 50"), id: id).order == replies[0])
+        #expect(ledger.count(id) == 1)
+        // The same id for something else is a mistake of the caller's.
+        await #expect { _ = try await client.send(order("other"), id: id) } throws: {
+            ($0 as? Failure)?.code == .badRequest
+        }
+        // What may succeed later is not remembered.
+        let busy = RequestID.random()
+        for _ in 0..<2 {
+            await #expect { _ = try await client.send(order("busy"), id: busy) } throws: {
+                ($0 as? Failure)?.code == .busy
+            }
+        }
+        #expect(ledger.count(busy) == 2)
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("rotation under load: stage, activate on either side first, retire; no transaction fails")
+    func rotation() async throws {
+        let serverKeys = try KeyDirectory()
+        let clientKeys = try KeyDirectory()
+        let first = try serverKeys.writeBag()
+        clientKeys.write(first.serialized())
+        let serverStore = try serverKeys.store()
+        let clientStore = try clientKeys.store()
+        let ledger = Ledger()
+        let running = try await RunningServer(serverStore, table(ledger), count: 2)
+        let client = running.client(clientStore)
+
+        let load = Task {
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        var done = 0
+                        while !Task.isCancelled {
+                            _ = try await client.send(order("sleep 1"))
+                            done += 1
+                        }
+                        return done
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+        }
+        var current = first
+        for round in 0..<6 {
+            let next = try serverKeys.writeBag(".next")
+            clientKeys.write(next.serialized(), ".next")
+            try serverStore.reload()
+            try clientStore.reload()
+            // Activate: next becomes current, current becomes previous.
+            func activate(_ keys: KeyDirectory, _ store: KeyBagStore) throws {
+                keys.write(Array("2100-01-01T00:00:00Z\n".utf8), ".previous-until")
+                keys.write(current.serialized(), ".previous")
+                keys.write(next.serialized())
+                keys.remove(".next")
+                try store.reload()
+            }
+            let order = round.isMultiple(of: 2) ? [true, false] : [false, true]
+            for isServer in order {
+                if isServer { try activate(serverKeys, serverStore) } else { try activate(clientKeys, clientStore) }
+                try await Task.sleep(for: .milliseconds(60))
+            }
+            // Retire the old bag: its connections end, their requests go on.
+            for (keys, store) in [(serverKeys, serverStore), (clientKeys, clientStore)] {
+                keys.remove(".previous")
+                keys.remove(".previous-until")
+                try store.reload()
+            }
+            running.server.sweep()
+            try await Task.sleep(for: .milliseconds(60))
+            current = next
+        }
+        load.cancel()
+        let outcome = await load.result
+        switch outcome {
+        case .success(let done): #expect(done > 200)
+        case .failure(let failure): #expect("\(failure)" == "the request was cancelled")
+        }
+        #expect(ledger.total > 200)
+        #expect(ledger.nothingTwice)
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("a client reconnects after its packets and after its time, and no request notices")
+    func reconnect() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let running = try await RunningServer(keys, table(Ledger()))
+        var settings = CommlinkSettings()
+        settings.reconnectPackets = 16
+        let client = running.client(keys, settings: settings)
+        for _ in 0..<100 { _ = try await client.send(Ping()) }
+        await client.close()
+        settings = CommlinkSettings()
+        settings.reconnectSeconds = 1
+        let other = running.client(keys, settings: settings)
+        for _ in 0..<8 {
+            _ = try await other.send(Ping())
+            try await Task.sleep(for: .milliseconds(300))
+        }
+        await other.close()
+        try await running.stop()
+    }
+
+    @Test("a port that fails is passed over; with none left the error says what to do")
+    func failover() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let running = try await RunningServer(keys, table(Ledger()), count: 1)
+        // A range of which only the middle port listens.
+        let client = CommlinkClient(
+            link: keys.link, host: "127.0.0.1", ports: (running.ports.lowerBound - 2)...(running.ports.upperBound + 2),
+            bags: keys, settings: CommlinkSettings(), logger: quiet)
+        for _ in 0..<10 { _ = try await client.send(Ping()) }
+        try await running.stop()
+        await #expect { _ = try await client.send(Ping()) } throws: { error in
+            (error as? Failure)?.code == .unreachable && "\(error)".contains("start the daemon")
+        }
+        await client.close()
+    }
+
+    @Test("shutdown answers what is under way")
+    func drain() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let running = try await RunningServer(keys, table(Ledger()))
+        let client = running.client(keys)
+        async let reply = client.send(order("sleep 300"))
+        try await Task.sleep(for: .milliseconds(100))
+        try await running.stop()
+        #expect(try await reply.order == 1)
+        await client.close()
+    }
+
+    @Test("another bag: refused after the delay, and the client's error names the bag and NAT")
+    func wrongBag() async throws {
+        let server = try KeyDirectory()
+        try server.writeBag()
+        let other = try KeyDirectory()
+        try other.writeBag()
+        let running = try await RunningServer(try server.store(), table(Ledger()))
+        let client = running.client(try other.store())
+        await #expect { _ = try await client.send(Ping()) } throws: { error in
+            (error as? Failure)?.code == .unreachable && "\(error)".contains("NAT") && "\(error)".contains("key bag")
+        }
+        await client.close()
+        try await running.stop()
+    }
+}

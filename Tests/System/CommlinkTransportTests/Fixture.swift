@@ -1,0 +1,133 @@
+import Commlink
+import FFSModel
+import Glibc
+import Logging
+import Requests
+import Synchronization
+import Testing
+import Tobj
+
+@testable import CommlinkTransport
+
+/// A key bag directory of its own, removed at the end.
+final class KeyDirectory: Sendable {
+    let path: String
+    let link: Link
+
+    init(link: Link = .webInternal) throws {
+        var template = Array("/tmp/ffs-keys-XXXXXX\0".utf8CString.map { UInt8(bitPattern: $0) })
+        template.withUnsafeMutableBytes { _ = mkdtemp($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+        path = String(decoding: template.prefix { $0 != 0 }, as: UTF8.self)
+        self.link = link
+        chmod(path, 0o750)
+    }
+
+    deinit {
+        for name in ["", ".previous", ".previous-until", ".next"] { unlink("\(path)/\(link.rawValue)\(name)") }
+        rmdir(path)
+    }
+
+    func write(_ bytes: [UInt8], _ suffix: String = "", mode: mode_t = 0o640) {
+        let name = "\(path)/\(link.rawValue)\(suffix)"
+        let file = open("\(name).new", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        bytes.withUnsafeBytes { _ = Glibc.write(file, $0.baseAddress, $0.count) }
+        fchmod(file, mode)
+        close(file)
+        rename("\(name).new", name)
+    }
+
+    @discardableResult
+    func writeBag(_ suffix: String = "", link: String? = nil) throws -> KeyBag {
+        var random = SystemRandomNumberGenerator()
+        let bag = try KeyBag.generate(
+            link: link ?? self.link.rawValue, created: Timestamp(seconds: 0), random: &random)
+        write(bag.serialized(), suffix)
+        return bag
+    }
+
+    func remove(_ suffix: String) { unlink("\(path)/\(link.rawValue)\(suffix)") }
+
+    func store(allowTestKeys: Bool = false) throws -> KeyBagStore {
+        try KeyBagStore(directory: path, link: link, allowTestKeys: allowTestKeys, logger: quiet)
+    }
+}
+
+let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+/// What a server under test did.
+final class Ledger: Sendable {
+    let calls = Mutex<[RequestID: Int]>([:])
+    var nothingTwice: Bool { calls.withLock { $0.values.allSatisfy { $0 == 1 } } }
+    func count(_ id: RequestID) -> Int { calls.withLock { $0[id] ?? 0 } }
+    var total: Int { calls.withLock { $0.values.reduce(0, +) } }
+}
+
+/// `auth.order` stands for a request that changes something; its source says how long it takes, or that it fails.
+func table(_ ledger: Ledger) -> RequestTable {
+    var table = RequestTable(daemon: "ffstest", version: "1") { Timestamp(seconds: 1_000_000_000) }
+    table.on(AuthEntitlements.self) { _, _ in
+        let item = Item(product: try ProductName("p"), version: try VersionName("1"))
+        return AuthEntitlements.Reply(
+            entitlements: (0..<200).map { _ in
+                Entitlement(
+                    item: item, title: "t", summary: String(repeating: "s", count: 1_000), size: 1, files: 1,
+                    released: Timestamp(seconds: 0), until: nil, policy: .finish)
+            })
+    }
+    table.on(AuthOrder.self) { message, context in
+        ledger.calls.withLock { $0[context.id, default: 0] += 1 }
+        if message.source.hasPrefix("sleep ") {
+            try await Task.sleep(for: .milliseconds(Int(message.source.dropFirst(6)) ?? 0))
+        }
+        if message.source == "busy" { throw Failure(.busy, "later") }
+        return AuthOrder.Reply(order: ledger.total, policy: .finish, until: nil)
+    }
+    return table
+}
+
+func order(_ source: String = "-") throws -> AuthOrder {
+    AuthOrder(
+        customer: try CustomerName("acme"),
+        items: [Item(product: try ProductName("p"), version: try VersionName("1"))], source: source)
+}
+
+/// A server on free ports of the loopback interface, running until ``stop()``.
+struct RunningServer {
+    let server: CommlinkServer
+    let ports: ClosedRange<Int>
+    let task: Task<Void, any Error>
+
+    init(
+        _ keys: KeyBagStore, _ table: RequestTable, count: Int = 1, settings: CommlinkSettings = CommlinkSettings(),
+        logger: Logger = quiet
+    ) async throws {
+        // Ranges next to each other are hard to come by through port 0, so look for one.
+        var tries = 0
+        while true {
+            let base = Int.random(in: 10_000..<32_000)
+            let range = base...(base + count - 1)
+            let server = CommlinkServer(
+                link: keys.link, address: "127.0.0.1", ports: range, bags: keys, settings: settings, table: table,
+                logger: logger)
+            do { try await server.bind() } catch {
+                tries += 1
+                if tries > 50 { throw error }
+                continue
+            }
+            self.server = server
+            ports = range
+            task = Task { try await server.run() }
+            return
+        }
+    }
+
+    func client(_ keys: KeyBagStore, settings: CommlinkSettings = CommlinkSettings()) -> CommlinkClient {
+        CommlinkClient(
+            link: keys.link, host: "127.0.0.1", ports: ports, bags: keys, settings: settings, logger: quiet)
+    }
+
+    func stop() async throws {
+        server.shutdown()
+        try await task.value
+    }
+}
