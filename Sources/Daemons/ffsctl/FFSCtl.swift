@@ -15,7 +15,9 @@ struct FFSCtl: AsyncParsableCommand {
             """,
         version: ffsVersion,
         subcommands: [
+            StatusCommand.self,
             CheckCommand.self,
+            ReloadCommand.self,
             ConfigCommand.self,
         ])
 

@@ -1,7 +1,9 @@
+import CommlinkTransport
 import ConfigurationSchema
 import DaemonKit
 import FFSModel
 import FoundationEssentials
+import Requests
 import SystemSupport
 
 /// What a command works with: the configuration in force, the output, the daemons.
@@ -14,6 +16,11 @@ struct Session: Sendable {
         configuration = try ConfigurationLoader.load(
             file: global.config, settings: global.settings, environment: ProcessInfo.processInfo.environment,
             read: readConfigurationFile)
+    }
+
+    /// A daemon on this machine, over its control socket. Nothing is sent yet.
+    func daemon(_ name: DaemonName) -> some RequestTransport {
+        ControlClient(path: configuration[Options.Common.runDirectory] + "/\(name.rawValue).sock")
     }
 
     /// A secret for a command: typed unseen on a terminal, else the first line of standard input.
