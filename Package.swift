@@ -173,7 +173,9 @@ let package = Package(
             ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),
         tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging, coreMetrics]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel"]),
-        tests("Services", "AuthService", ["AuthService", "Requests", "Tobj", "FFSModel", grdb]),
+        tests(
+            "Services", "AuthService",
+            ["AuthService", "AuthClient", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb, logging]),
         tests(
             "Services", "StagingService",
             ["StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel"]),

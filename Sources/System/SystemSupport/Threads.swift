@@ -39,6 +39,12 @@ package struct SystemThread: ~Copyable {
 
     /// Lets the thread run on by itself.
     package consuming func detach() { pthread_detach(handle) }
+
+    /// Lets the other threads of this machine go before the calling one: `niceness` of 1 to 19, setpriority(2), which
+    /// on Linux is a thread's own. A courtesy: when it is refused, the work is done all the same.
+    package static func yieldPriority(niceness: Int32) {
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+    }
 }
 
 /// State behind a mutex, with a condition to wait on. For dedicated threads; tasks may only use `withLock`,

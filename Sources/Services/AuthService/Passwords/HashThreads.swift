@@ -1,7 +1,5 @@
-import Dispatch
 import FFSModel
-import Glibc
-import Synchronization
+import SystemSupport
 
 /// What a queue of hash jobs may hold.
 struct HashQueueLimits: Sendable {
@@ -65,8 +63,7 @@ final class HashThreads: Sendable {
 
     private let limits: HashQueueLimits
     private let threads: Int
-    private let state = Mutex(State())
-    private let wake = DispatchSemaphore(value: 0)
+    private let state = Monitor(State())
 
     init(threads: Int, limits: HashQueueLimits) {
         self.threads = threads
@@ -75,16 +72,11 @@ final class HashThreads: Sendable {
 
     /// Starts the threads; they keep `self` alive until ``stop()``.
     func start() throws(Failure) {
-        for _ in 0..<threads {
-            var thread = pthread_t()
-            let argument = Unmanaged.passRetained(self)
-            let status = pthread_create(&thread, nil, hashThreadMain, argument.toOpaque())
-            guard status == 0 else {
-                argument.release()
-                stop()
-                throw Failure(.internal, "cannot start a password thread: \(String(cString: strerror(status)))")
-            }
-            pthread_detach(thread)
+        do {
+            for number in 1...threads { try SystemThread(name: "hash \(number)") { self.runThread() }.detach() }
+        } catch {
+            stop()
+            throw error.failure("cannot start a thread for password hashes")
         }
     }
 
@@ -96,35 +88,30 @@ final class HashThreads: Sendable {
     func submit(
         _ lane: Lane, work: @escaping Work, refuse: @escaping @Sendable (Failure) -> Void
     ) throws(Failure) {
-        let full = state.withLock { state -> Failure? in
-            if state.stopping { return Self.draining }
+        try state.withLock(wake: .one) { state throws(Failure) in
+            if state.stopping { throw Self.draining }
             let job = Job(lane: lane, work: work, refuse: refuse)
             if case .operators = lane {
-                guard state.operators.count < limits.operators else { return busy(state.operators.count) }
+                guard state.operators.count < limits.operators else { throw busy(state.operators.count) }
                 state.operators.append(job)
-                return nil
+                return
             }
             let ofSource = state.perSource[lane, default: 0]
-            guard state.count < limits.depth, ofSource < limits.perSource else { return busy(state.count) }
+            guard state.count < limits.depth, ofSource < limits.perSource else { throw busy(state.count) }
             state.perSource[lane] = ofSource + 1
             state.waiting.append(job)
-            return nil
         }
-        if let full { throw full }
-        wake.signal()
     }
 
     /// Refuses what waits with `draining` and lets the threads end.
     func stop() {
-        let (abandoned, first) = state.withLock { state -> ([Job], Bool) in
+        let abandoned = state.withLock(wake: .all) { state -> [Job] in
             let jobs = state.operators + state.waiting[state.head...]
-            let first = !state.stopping
             state = State()
             state.stopping = true
-            return (jobs, first)
+            return jobs
         }
         for job in abandoned { job.refuse(Self.draining) }
-        if first { for _ in 0..<threads { wake.signal() } }
     }
 
     private static let draining = Failure(.draining, "the daemon is stopping; sign in again in a moment", retryAfter: 2)
@@ -136,19 +123,23 @@ final class HashThreads: Sendable {
             retryAfter: max(1, waiting / max(1, threads * 50) + 1))
     }
 
-    fileprivate func runThread() {
-        // Linux: who = 0 is the calling thread. A lower priority is a courtesy; without it the work is the same.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+    private enum Next {
+        case job(Job)
+        case end
+    }
+
+    private func runThread() {
+        SystemThread.yieldPriority(niceness: 5)
         var context = CryptContext()
         while true {
-            wake.wait()
-            let (job, stopping) = state.withLock { ($0.next(), $0.stopping) }
-            if let job { job.work(&context) } else if stopping { return }
+            let next = state.wait { state -> Next? in
+                if let job = state.next() { return .job(job) }
+                return state.stopping ? .end : nil
+            }
+            switch next {
+            case .job(let job): job.work(&context)
+            case .end: return
+            }
         }
     }
-}
-
-private func hashThreadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    if let argument { Unmanaged<HashThreads>.fromOpaque(argument).takeRetainedValue().runThread() }
-    return nil
 }

@@ -1,6 +1,6 @@
 import FFSModel
 import GRDB
-import SystemSupport
+package import SystemSupport
 
 /// The master database in one SQLite file: a writer, several readers, a write-ahead log.
 package final class SQLiteMasterDatabase: MasterDatabase {
@@ -8,17 +8,17 @@ package final class SQLiteMasterDatabase: MasterDatabase {
 
     /// Opens the file, making it (mode 0600) and its tables when there is none, and bringing older tables up to date.
     ///
-    /// - Parameter owner: uid and name of the user the file must belong to: the daemon's own.
+    /// - Parameter owner: the user that file and directory must belong to: the daemon's own.
     /// - Throws: `configuration` when file or directory could be read or exchanged by others, or the file belongs to
     ///   a newer release; `corrupt` when it is not a master database.
-    package init(path: String, owner: (id: UInt32, name: String)) throws {
+    package init(path: String, owner: SystemUser) throws {
         let directory = Self.directory(of: path)
         try PrivateFile.createDirectory(directory)
-        _ = try PrivateFile.verifyDirectory(directory, owner: owner.id, ownerName: owner.name)
+        _ = try PrivateFile.verifyDirectory(directory, owner: owner)
         // First the mode, then the contents: SQLite gives the log and index files the database's own mode.
         try PrivateFile.create(path)
         for file in [path, path + "-wal", path + "-shm"] {
-            _ = try PrivateFile.verify(file, owner: owner.id, ownerName: owner.name)
+            _ = try PrivateFile.verify(file, owner: owner)
         }
         pool = try Self.translated(path) { try DatabasePool(path: path, configuration: Self.configuration) }
         try Self.translated(path) { [pool] in
