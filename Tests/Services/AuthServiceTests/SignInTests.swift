@@ -5,7 +5,8 @@ import Testing
 
 @testable import AuthService
 
-@Suite struct SignInTests {
+/// One after another, as some measure time.
+@Suite(.serialized) struct SignInTests {
     @Test func theRightPasswordOpens() async throws {
         let harness = try Harness()
         let acme = try await harness.customer()
