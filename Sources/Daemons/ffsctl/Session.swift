@@ -19,7 +19,7 @@ struct Session: Sendable {
     }
 
     /// A daemon on this machine, over its control socket. Nothing is sent yet.
-    func daemon(_ name: DaemonName) -> some RequestTransport {
+    func daemon(_ name: DaemonName) -> ControlClient {
         ControlClient(path: configuration[Options.Common.runDirectory] + "/\(name.rawValue).sock")
     }
 

@@ -19,17 +19,16 @@ struct StatusCommand: OperatorCommand {
         var rows: [[Value]] = []
         var down: [String] = []
         for daemon in daemons.isEmpty ? DaemonName.allCases : daemons {
-            do {
-                let status = try await session.daemon(daemon).send(DaemonStatus())
-                let counts = status.values.map { Value.Field($0.name, .number($0.value)) }
-                rows.append([
-                    .text(daemon.rawValue), .text("up"), .text(status.version), .number(status.pid),
-                    .seconds(Int(SystemClock.now() - status.started)), .record(counts),
-                ])
-            } catch let failure where failure.code == .unreachable {
+            guard let status = try await status(of: daemon, session) else {
                 down.append(daemon.rawValue)
                 rows.append([.text(daemon.rawValue), .text("down"), .none, .none, .none, .none])
+                continue
             }
+            let counts = status.values.map { Value.Field($0.name, .number($0.value)) }
+            rows.append([
+                .text(daemon.rawValue), .text("up"), .text(status.version), .number(status.pid),
+                .seconds(Int(SystemClock.now() - status.started)), .record(counts),
+            ])
         }
         session.output.table(["daemon", "state", "version", "pid", "uptime", "counts"], rows)
         guard down.isEmpty else {
@@ -38,6 +37,14 @@ struct StatusCommand: OperatorCommand {
                 .unreachable,
                 "\(down.joined(separator: ", ")) \(verb) down; start with systemctl or ffs-service, "
                     + "or ask ffsctl check what is in the way")
+        }
+    }
+
+    /// nil when no daemon answers.
+    private func status(of daemon: DaemonName, _ session: Session) async throws -> DaemonStatus.Reply? {
+        do { return try await session.daemon(daemon).send(DaemonStatus()) } catch {
+            guard error.code == .unreachable else { throw error }
+            return nil
         }
     }
 }
