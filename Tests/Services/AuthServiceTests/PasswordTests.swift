@@ -23,7 +23,8 @@ import Testing
     /// A hash that another implementation made: `openssl passwd -6 -salt saltstring 'Hello world!'`.
     @Test func knowsHashesOfOthersAndRenewsThem() async throws {
         let sha512 = PasswordHash(
-            text: "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1")
+            text: "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+        )
         let hasher = try PasswordHasher(cost: 1, threads: 1, queue: 8)
         let verdict = try await hasher.check(Array("Hello world!".utf8), against: sha512, source: source)
         #expect(verdict.matches)
