@@ -61,6 +61,8 @@ package protocol Daemon: Sendable {
     /// SIGHUP: takes the new configuration, keys and certificates without dropping a session.
     /// When it throws, the old ones stay in force.
     func reload(_ environment: DaemonEnvironment) async throws
+    /// What `ffsctl status` shows: a few numbers under their `/metrics` names.
+    var counts: [DaemonStatus.Reply.Value] { get }
 }
 
 extension Daemon {
@@ -68,6 +70,7 @@ extension Daemon {
     package static func prepare(_ environment: DaemonEnvironment) throws {}
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] { [] }
     package func reload(_ environment: DaemonEnvironment) async throws {}
+    package var counts: [DaemonStatus.Reply.Value] { [] }
 }
 
 /// A service whose sockets open before the daemon says that it is ready; "port in use" then ends the start

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommlinkTransport
 import ConfigurationSchema
 import CoreMetrics
 import FFSModel
@@ -113,6 +114,7 @@ private struct DaemonRunner<D: Daemon> {
         let log = environment.logger
         let daemon = try await D(environment)
         var services = daemon.services
+        services.append(ControlService(control(of: daemon, environment)))
         let metrics = metricsServer(configuration, registry)
         if let metrics { services.append(metrics) }
         for service in services {
@@ -130,6 +132,24 @@ private struct DaemonRunner<D: Daemon> {
         manager.notify(.ready)
         try await ServiceGroup(configuration: group).run()
         log.notice("stopped")
+    }
+
+    /// The control socket serves the daemon's own table, and what every daemon can tell.
+    private func control(of daemon: D, _ environment: DaemonEnvironment) -> ControlServer {
+        var table = daemon.requestTable
+        let started = SystemClock.now()
+        table.on(DaemonStatus.self) { _, _ in
+            DaemonStatus.Reply(
+                daemon: D.name, version: ffsVersion, pid: Int(getpid()), started: started, values: daemon.counts)
+        }
+        table.on(DaemonReload.self) { _, _ in
+            try await daemon.reload(self.environment(try loadConfiguration()))
+            environment.logger.notice("reloaded")
+            return Done()
+        }
+        return ControlServer(
+            path: "\(environment.configuration[Options.Common.runDirectory])/\(D.name).sock", table: table,
+            logger: environment.logger)
     }
 
     /// ServiceLifecycle's own records are about its internals.

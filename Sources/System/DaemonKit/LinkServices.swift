@@ -1,0 +1,84 @@
+import Commlink
+package import CommlinkTransport
+package import ConfigurationSchema
+package import FFSModel
+package import Requests
+import ServiceLifecycle
+
+extension CommlinkSettings {
+    package init(_ configuration: Configuration) {
+        self.init()
+        portCheck = configuration[Options.Keys.portCheck] == .strict ? .strict : .announced
+        helloTimeout = configuration[Options.Keys.helloTimeout]
+        documentSize = configuration[Options.Keys.documentSize]
+        maxConnections = configuration[Options.Keys.maxConnections]
+        reconnectPackets = configuration[Options.Keys.reconnectPackets]
+        reconnectSeconds = configuration[Options.Keys.reconnectSeconds]
+    }
+}
+
+extension DaemonEnvironment {
+    /// The live key bags of `link`; throws `configuration` with the remedy.
+    package func keyBags(of link: Link) throws(Failure) -> KeyBagStore {
+        try KeyBagStore(
+            directory: configuration[Options.Keys.directory], link: link, allowTestKeys: allowTestKeys, logger: logger)
+    }
+
+    /// A finding for `--check`: whether the bag of `link` can be used.
+    package func checkKeyBag(of link: Link) -> CheckFinding {
+        let subject = "\(configuration[Options.Keys.directory])/\(link.rawValue)"
+        do {
+            _ = try keyBags(of: link)
+            return CheckFinding(.ok, subject, "key bag")
+        } catch { return CheckFinding(.error, subject, error.text) }
+    }
+}
+
+/// A commlink range as a part of a daemon: opens its ports before the daemon is ready, drains on SIGTERM.
+package struct CommlinkService: BindingService {
+    private let server: CommlinkServer
+    private let bags: KeyBagStore
+
+    /// Loads the key bag of `link`; throws `configuration` with the remedy.
+    package init(
+        _ environment: DaemonEnvironment, link: Link, address: String, ports: ClosedRange<Int>, table: RequestTable
+    ) throws(Failure) {
+        bags = try environment.keyBags(of: link)
+        server = CommlinkServer(
+            link: link, address: address, ports: ports, bags: bags,
+            settings: CommlinkSettings(environment.configuration), table: table, logger: environment.logger)
+    }
+
+    package func bind() async throws { try await server.bind() }
+
+    package func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await server.run()
+        } onGracefulShutdown: {
+            server.shutdown()
+        }
+    }
+
+    /// Reads the key bags again; connections under a bag that is gone end without losing a request.
+    package func reload() throws(Failure) {
+        try bags.reload()
+        server.sweep()
+    }
+}
+
+/// The control socket as a part of a daemon.
+struct ControlService: BindingService {
+    private let server: ControlServer
+
+    init(_ server: ControlServer) { self.server = server }
+
+    func bind() async throws { try await server.bind() }
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await server.run()
+        } onGracefulShutdown: {
+            server.shutdown()
+        }
+    }
+}
