@@ -175,7 +175,10 @@ let package = Package(
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel"]),
         tests(
             "Services", "AuthService",
-            ["AuthService", "AuthClient", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb, logging],
+            [
+                "AuthService", "AuthClient", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb,
+                logging,
+            ],
             resources: [.copy("Support/schema-1.sql")]),
         tests(
             "Services", "StagingService",
