@@ -19,6 +19,7 @@ struct FFSCtl: AsyncParsableCommand {
             CheckCommand.self,
             ReloadCommand.self,
             ConfigCommand.self,
+            KeysCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions

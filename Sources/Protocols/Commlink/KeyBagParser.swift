@@ -28,10 +28,12 @@ package struct KeyBagError: Error, Sendable, Hashable, CustomStringConvertible {
         self.line = line
     }
 
-    package var description: String { "\(text) (line \(line))" }
+    package var description: String { "\(reason) (line \(line))" }
+}
 
-    private var text: String {
-        switch reason {
+extension KeyBagError.Reason: CustomStringConvertible {
+    package var description: String {
+        switch self {
         case .notAKeyBag: "the file does not begin with \"ffs-keybag 1\": it is not a key bag of this version"
         case .badID: "the id is not 16 lower-case hexadecimal digits"
         case .badLink: "the link is not a name such as web-internal"

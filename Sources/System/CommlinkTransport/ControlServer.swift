@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 package import Requests
 import Synchronization
+import SystemSupport
 import Tobj
 
 /// Serves a request table on a UNIX stream socket for ffsctl(8): one Tobj document a line (LF) each way.
@@ -118,22 +119,11 @@ package final class ControlServer: Sendable {
 
     /// The socket's mode lets nobody else in; this holds even where an operator has changed it.
     private func isAllowed(_ peer: Credentials) -> Bool {
-        if peer.uid == 0 || peer.uid == geteuid() { return true }
+        if peer.uid == 0 || peer.uid == SystemUser.effectiveNumber { return true }
         var status = stat()
         guard stat(path, &status) == 0 else { return false }
-        return peer.gid == status.st_gid || Self.groups(ofUser: peer.uid).contains(status.st_gid)
-    }
-
-    private static func groups(ofUser uid: uid_t) -> [gid_t] {
-        var entry = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 16_384)
-        return buffer.withUnsafeMutableBufferPointer { buffer in
-            guard getpwuid_r(uid, &entry, buffer.baseAddress!, buffer.count, &found) == 0, let found else { return [] }
-            var groups = [gid_t](repeating: 0, count: 1_024)
-            var count = Int32(groups.count)
-            guard getgrouplist(found.pointee.pw_name, found.pointee.pw_gid, &groups, &count) >= 0 else { return [] }
-            return Array(groups.prefix(Int(count)))
-        }
+        if peer.gid == status.st_gid { return true }
+        let user = try? SystemUser(number: peer.uid)
+        return user?.groups.contains(status.st_gid) == true
     }
 }

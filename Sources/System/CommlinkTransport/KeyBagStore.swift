@@ -3,6 +3,7 @@ package import FFSModel
 package import Logging
 package import Requests
 import Synchronization
+import SystemSupport
 
 /// The key bags of one link, as the files in the key bag directory give them (ffs-keybag(5)):
 ///
@@ -39,72 +40,43 @@ package final class KeyBagStore: Sendable {
     private static func load(
         _ directory: String, _ link: Link, _ allowTestKeys: Bool, _ logger: Logger
     ) throws(Failure) -> KeyRing {
-        let name = link.rawValue
-        let read = { (name: String) throws(Failure) in try bag(name, in: directory, link, allowTestKeys, logger) }
-        guard let current = try read(name) else {
+        let files = KeyBagDirectory(path: directory, link: link)
+        guard let current = try files.bag(.current) else {
             throw Failure(
                 .configuration,
-                "there is no key bag \(directory)/\(name); make one with \"ffsctl keys generate \(name)\", "
+                "there is no key bag \(directory)/\(link.rawValue); make one with \"ffsctl keys generate \(link.rawValue)\", "
                     + "or copy the one of the host at the link's other end")
         }
-        let next = try read("\(name).next")
-        var previous: (bag: KeyBag, until: Timestamp)?
-        if let bag = try read("\(name).previous") {
-            previous = (bag, try deadline("\(name).previous-until", in: directory))
+        let next = try files.bag(.next)
+        let previous: (bag: KeyBag, until: Timestamp)? = try files.bag(.previous).map { bag throws(Failure) in
+            (bag, try files.previousDeadline())
         }
-        let ring = KeyRing(current: current, previous: previous, next: next)
+        for bag in [current, next, previous?.bag].compactMap(\.self) {
+            try admit(bag, link, allowTestKeys, directory, logger)
+        }
         logger.info(
             "key bags read",
             metadata: [
-                "link": "\(name)", "current": "\(current.id)", "next": "\(next.map { "\($0.id)" } ?? "-")",
+                "link": "\(link.rawValue)", "current": "\(current.id)", "next": "\(next.map { "\($0.id)" } ?? "-")",
                 "previous": "\(previous.map { "\($0.bag.id) until \($0.until)" } ?? "-")",
             ])
-        return ring
+        return KeyRing(current: current, previous: previous, next: next)
     }
 
-    /// One bag, its keys locked in memory; nil when there is no such file.
-    private static func bag(
-        _ name: String, in directory: String, _ link: Link, _ allowTestKeys: Bool, _ logger: Logger
-    ) throws(Failure) -> KeyBag? {
-        guard var bytes = try KeyFiles.read(name, in: directory) else { return nil }
-        defer { KeyFiles.wipe(&bytes) }
-        let path = "\(directory)/\(name)"
-        let bag: KeyBag
-        do { bag = try KeyBag.parse(bytes) } catch { throw Failure(.configuration, "\(path): \(error)") }
-        // The published test vectors name no real link.
-        guard bag.link == link.rawValue || bag.id.isTest else {
-            throw Failure(
-                .configuration,
-                "\(path) is the bag of link \(bag.link), not \(link.rawValue): every link needs its own bag")
-        }
+    private static func admit(
+        _ bag: KeyBag, _ link: Link, _ allowTestKeys: Bool, _ directory: String, _ logger: Logger
+    ) throws(Failure) {
         guard !bag.id.isTest || allowTestKeys else {
             throw Failure(
                 .configuration,
-                "\(path) is a test bag, whose keys are published; generate a real one with "
-                    + "\"ffsctl keys generate \(link.rawValue)\" (--allow-test-keys accepts it, for tests alone)")
+                "key bag \(bag.id) of link \(link.rawValue) in \(directory) is a test bag, whose keys are published; make a "
+                    + "real one with \"ffsctl keys generate \(link.rawValue)\" (--allow-test-keys accepts it, for tests alone)"
+            )
         }
-        if !bag.withKeyMaterial(KeyFiles.protect) {
+        if !bag.withKeyMaterial(SecretMemory.protect) {
             logger.warning(
-                "cannot lock key bag in memory; raise the memory lock limit (LimitMEMLOCK=, ulimit -l)",
-                metadata: ["file": "\(path)"])
+                "cannot lock the key bag in memory; raise the memory lock limit (LimitMEMLOCK=, ulimit -l)",
+                metadata: ["bag": "\(bag.id)"])
         }
-        return bag
-    }
-
-    /// The file's one line, `2026-11-22T00:00:00Z`.
-    private static func deadline(_ name: String, in directory: String) throws(Failure) -> Timestamp {
-        guard let bytes = try KeyFiles.read(name, in: directory) else {
-            throw Failure(
-                .configuration,
-                "\(directory)/\(name) is missing, so it is unknown how long the previous bag is accepted; "
-                    + "remove both with \"ffsctl keys retire\"")
-        }
-        guard bytes.last == UInt8(ascii: "\n"),
-            let time = Timestamp(String(decoding: bytes.dropLast(), as: UTF8.self))
-        else {
-            throw Failure(
-                .configuration, "\(directory)/\(name) must hold one time such as 2026-11-22T00:00:00Z, and a newline")
-        }
-        return time
     }
 }

@@ -2,6 +2,7 @@ import Commlink
 import FFSModel
 import Logging
 import NIOCore
+import SystemSupport
 
 /// Joins one accepted socket to a ``ServerConnection`` and a ``RequestDispatcher``. Lives on its event loop.
 ///
@@ -99,7 +100,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
         do {
             while mayTakeRequest(context),
                 let event = try connection.next(
-                    ring: owner.bags.bags, now: KeyFiles.now().seconds, random: &random)
+                    ring: owner.bags.bags, now: SystemClock.now().seconds, random: &random)
             {
                 act(on: event, context)
             }
@@ -202,7 +203,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
     /// Ends a connection that is older than any client keeps it, or whose bag is no longer live.
     func sweep() {
         if NIODeadline.now() - born > .seconds(Int64(CommlinkLimits.secondsHard)) { finish() }
-        if let bag = connection.bag, owner.bags.bags.bag(bag, now: KeyFiles.now().seconds) == nil { finish() }
+        if let bag = connection.bag, owner.bags.bags.bag(bag, now: SystemClock.now().seconds) == nil { finish() }
     }
 
     /// The stream ended while it was being served: worth a line in the log when something was cut off.

@@ -1,0 +1,172 @@
+import ArgumentParser
+import Commlink
+import CommlinkTransport
+import ConfigurationSchema
+import FFSModel
+import Requests
+import SystemSupport
+
+/// `ffsctl keys`: the key bags on this host (ffs-keybag(5)). Works on the files alone; daemons read them at SIGHUP.
+struct KeysCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys", abstract: "Make, show and rotate the key bags of the commlink.",
+        discussion: """
+            To rotate without a failed transaction: stage the same bag on every host of the link and reload the \
+            daemons, activate it on every host and reload, retire the previous one once its time is over. \
+            See ffs-keybag(5).
+            """,
+        subcommands: [Generate.self, Show.self, Stage.self, Activate.self, Retire.self])
+
+    struct Generate: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a fresh key bag: the first one of a link, or a file to copy to other hosts.")
+        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @ArgumentParser.Option(help: ArgumentHelp("Number of keys: odd, at least 31.", valueName: "n"))
+        var keys = KeyBag.defaultCount
+        @ArgumentParser.Option(
+            help: ArgumentHelp("Write the bag to this new file (mode 0600), not to the key bag directory."))
+        var output: String?
+        @OptionGroup var global: GlobalOptions
+
+        func run(_ session: Session) async throws {
+            let bag = try freshBag(link, count: keys)
+            if let output {
+                try KeyBagDirectory.export(bag, to: output)
+                return session.output.done(
+                    "Wrote key bag \(bag.id) for \(link.rawValue) to \(output). Stage it on every host of the link.",
+                    fields(of: bag))
+            }
+            try session.keyBags(link).install(bag, as: .current)
+            session.output.done(
+                "Key bag \(bag.id) is current for \(link.rawValue). Copy it to the host at the link's other end.",
+                fields(of: bag))
+        }
+    }
+
+    struct Show: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the key bags on this host. Two hosts of a link must show the same fingerprint.")
+        @Argument(help: "One link; all without.") var link: KeyedLink?
+        @OptionGroup var global: GlobalOptions
+
+        func run(_ session: Session) async throws {
+            var rows: [[Value]] = []
+            for link in link.map({ [$0] }) ?? KeyedLink.allCases {
+                let files = session.keyBags(link)
+                for slot in KeyBagDirectory.Slot.allCases {
+                    guard let bag = try files.bag(slot) else { continue }
+                    rows.append([
+                        .text(link.rawValue), .text(slot.rawValue), .name(bag.id), .moment(bag.created),
+                        .number(bag.count), .text(bag.fingerprint),
+                        slot == .previous ? .moment(try files.previousDeadline()) : .none,
+                    ])
+                }
+            }
+            session.output.table(
+                ["link", "role", "id", "created", "keys", "fingerprint", "until"], rows,
+                empty: "No key bags in \(session.configuration[Options.Keys.directory]).")
+        }
+    }
+
+    struct Stage: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a key bag the next one: accepted from now on, not yet offered.")
+        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Argument(help: "A key bag file; without one, a fresh bag is made (when both ends are this host).")
+        var file: String?
+        @OptionGroup var global: GlobalOptions
+
+        func run(_ session: Session) async throws {
+            let files = session.keyBags(link)
+            let bag = try file.map { file in try files.bag(inFile: file) } ?? freshBag(link, count: KeyBag.defaultCount)
+            if let current = try files.bag(.current), current.id == bag.id {
+                throw Failure(.exists, "key bag \(bag.id) is current for \(link.rawValue) already")
+            }
+            try files.install(bag, as: .next)
+            session.output.done(
+                "Key bag \(bag.id) is staged for \(link.rawValue). Once it is on every host of the link, reload the daemons.",
+                fields(of: bag))
+        }
+    }
+
+    struct Activate: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the next key bag current; the current one becomes the previous one.")
+        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @ArgumentParser.Option(
+            help: ArgumentHelp("Seconds for which the previous bag is still accepted.", valueName: "seconds"))
+        var grace = 86_400
+        @OptionGroup var global: GlobalOptions
+
+        func validate() throws {
+            guard (60...2_592_000).contains(grace) else {
+                throw ValidationError("--grace must be from 60 to 2592000 seconds (30 days), not \(grace).")
+            }
+        }
+
+        func run(_ session: Session) async throws {
+            let files = session.keyBags(link)
+            let deadline = SystemClock.now() + Int64(grace)
+            try files.activate(previousUntil: deadline)
+            guard let bag = try files.bag(.current) else { return }
+            session.output.done(
+                "Key bag \(bag.id) is current for \(link.rawValue); the previous one is accepted until \(deadline). "
+                    + "Reload the daemons.",
+                fields(of: bag) + [.init("previous-until", .moment(deadline))])
+        }
+    }
+
+    struct Retire: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove the previous key bag: connections that still use it end.")
+        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Flag(help: "Remove the next bag, that is, take back a stage.") var next = false
+        @OptionGroup var global: GlobalOptions
+
+        func run(_ session: Session) async throws {
+            let slot = next ? KeyBagDirectory.Slot.next : .previous
+            try session.keyBags(link).retire(slot)
+            session.output.done(
+                "The \(slot.rawValue) key bag of \(link.rawValue) is removed. Reload the daemons.",
+                [.init("link", .text(link.rawValue)), .init("removed", .text(slot.rawValue))])
+        }
+    }
+}
+
+/// A link that has key bags: every one but the control socket.
+struct KeyedLink: ExpressibleByArgument, CaseIterable {
+    let link: Link
+    var rawValue: String { link.rawValue }
+
+    private init(_ link: Link) { self.link = link }
+
+    static var allCases: [KeyedLink] { Link.allCases.filter { $0 != .control }.map(KeyedLink.init) }
+    static var allValueStrings: [String] { allCases.map(\.rawValue) }
+
+    init?(argument: String) {
+        guard let link = Link(rawValue: argument), link != .control else { return nil }
+        self.init(link)
+    }
+}
+
+extension Session {
+    fileprivate func keyBags(_ link: KeyedLink) -> KeyBagDirectory {
+        KeyBagDirectory(path: configuration[Options.Keys.directory], link: link.link)
+    }
+}
+
+private func freshBag(_ link: KeyedLink, count: Int) throws(Failure) -> KeyBag {
+    var random = SystemRandomNumberGenerator()
+    do {
+        return try KeyBag.generate(
+            link: link.rawValue, count: count, created: SystemClock.now(), random: &random)
+    } catch { throw Failure(.badRequest, "cannot make that key bag: \(error.reason)") }
+}
+
+/// What may be shown of a bag: no key.
+private func fields(of bag: KeyBag) -> [Value.Field] {
+    [
+        .init("link", .text(bag.link)), .init("id", .name(bag.id)), .init("created", .moment(bag.created)),
+        .init("keys", .number(bag.count)), .init("fingerprint", .text(bag.fingerprint)),
+    ]
+}
