@@ -84,7 +84,7 @@ struct KeysCommand: AsyncParsableCommand {
             }
             try files.install(bag, as: .next)
             session.output.done(
-                "Key bag \(bag.id) is staged for \(link.rawValue). Once it is on every host of the link, reload the daemons.",
+                "Key bag \(bag.id) is staged for \(link.rawValue). Once it is on every host of the link, reload the daemons (ffsctl reload).",
                 fields(of: bag))
         }
     }
@@ -110,8 +110,8 @@ struct KeysCommand: AsyncParsableCommand {
             try files.activate(previousUntil: deadline)
             guard let bag = try files.bag(.current) else { return }
             session.output.done(
-                "Key bag \(bag.id) is current for \(link.rawValue); the previous one is accepted until \(deadline). "
-                    + "Reload the daemons.",
+                "Key bag \(bag.id) is current for \(link.rawValue); the one before is accepted until \(deadline). "
+                    + "Reload the daemons (ffsctl reload).",
                 fields(of: bag) + [.init("previous-until", .moment(deadline))])
         }
     }
@@ -127,7 +127,7 @@ struct KeysCommand: AsyncParsableCommand {
             let slot = next ? KeyBagDirectory.Slot.next : .previous
             try session.keyBags(link).retire(slot)
             session.output.done(
-                "The \(slot.rawValue) key bag of \(link.rawValue) is removed. Reload the daemons.",
+                "The \(slot.rawValue) key bag of \(link.rawValue) is removed. Reload the daemons (ffsctl reload).",
                 [.init("link", .text(link.rawValue)), .init("removed", .text(slot.rawValue))])
         }
     }

@@ -175,7 +175,7 @@ package struct KeyBagDirectory: Sendable {
         try write(bag, file(slot))
     }
 
-    /// Makes the next bag current, and the current one previous until `deadline`.
+    /// Makes the next bag current, and the current one, if there is one, previous until `deadline`.
     package func activate(previousUntil deadline: Timestamp) throws(Failure) {
         guard let next = try bag(.next) else {
             throw Failure(
@@ -183,12 +183,12 @@ package struct KeyBagDirectory: Sendable {
                 "no next key bag is staged for \(link.rawValue); stage one on every host of the link first: "
                     + "ffsctl keys stage \(link.rawValue)")
         }
-        guard let current = try bag(.current) else {
-            throw Failure(.notFound, "there is no current key bag for \(link.rawValue); ffsctl keys generate makes one")
+        // On a new host there may be none yet.
+        if let current = try bag(.current) {
+            // The deadline first: a previous bag without one is refused.
+            try write(Array("\(deadline)\n".utf8), deadlineFile)
+            try write(current, file(.previous))
         }
-        // The deadline first: a previous bag without one is refused.
-        try write(Array("\(deadline)\n".utf8), deadlineFile)
-        try write(current, file(.previous))
         try write(next, file(.current))
         try remove(file(.next))
     }
