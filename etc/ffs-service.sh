@@ -103,9 +103,10 @@ done
 
 result=0
 case $verb in
-    start | stop | reload | status)
-        for daemon; do "$verb" "$daemon" || result=$?; done
-        ;;
+    start) for daemon; do start "$daemon" || result=$?; done ;;
+    stop) for daemon; do stop "$daemon" || result=$?; done ;;
+    reload) for daemon; do reload "$daemon" || result=$?; done ;;
+    status) for daemon; do status "$daemon" || result=$?; done ;;
     restart)
         for daemon; do stop "$daemon" && start "$daemon" || result=$?; done
         ;;

@@ -1,0 +1,409 @@
+#!/bin/sh
+# FFS, the Fulfillment Server: build, try, test and install. POSIX sh. `./install.sh help` says what it can do.
+set -eu
+umask 022
+
+top=$(cd "$(dirname "$0")" && pwd)
+program=install.sh
+prefix=/usr/local
+destdir=
+swift_flags="-c release --static-swift-stdlib"
+
+usage() {
+    cat <<'TEXT'
+usage: ./install.sh COMMAND [OPTION…]
+
+  demo       build, start every daemon in a directory of its own, publish, sign in, stage, fetch, verify; needs no
+             answers. --state DIR (default: a fresh one), --base-port N (default 17600), --keep (leave it running),
+             --programs DIR (use these programs instead of building)
+  test       install what the tests need, build, run all tests
+  install    build and install; keeps the configuration, keys and data that are there
+  upgrade    install, then restart what runs
+  uninstall  remove programs, units and pages; configuration, keys, users and content stay. --purge removes them too
+  check      compare what is installed with etc/install-manifest, then `ffsctl check`
+  start | stop | restart | status
+             by systemd where it runs, else by ffs-service
+
+  --prefix DIR   where programs go (default /usr/local); configuration is always in /etc/ffs
+  --destdir DIR  stage the files below DIR, for packagers: no users, no owners, no keys, no services
+TEXT
+}
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n==> %s\n' "$*"; }
+# fail STATUS TEXT…: sysexits(3)
+fail() {
+    status=$1
+    shift
+    printf '%s: %s\n' "$program" "$*" >&2
+    exit "$status"
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# ---------------------------------------------------------------- packages and compiler
+
+# missing PACKAGE…: those that Debian's dpkg does not know as installed
+missing() {
+    for package; do
+        case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+            "install ok installed") ;;
+            *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+apt() {
+    if is_root; then
+        DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
+    else
+        sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
+    fi
+}
+
+# need WHAT PACKAGES: installs what is missing, or says exactly what and why it cannot
+need() {
+    what=$1
+    # shellcheck disable=SC2086 # a list of names
+    set -- $2
+    if ! have dpkg-query; then
+        say "This is no Debian: $what needs what Debian calls: $*. Going on as if they were there."
+        return
+    fi
+    wanted=$(missing "$@")
+    [ -n "$wanted" ] || return 0
+    say "Debian packages that $what needs and that are missing: $wanted"
+    if ! is_root && ! { have sudo && sudo -n true 2>/dev/null; }; then
+        fail 77 "only root can install them; run: sudo apt-get install $wanted"
+    fi
+    # shellcheck disable=SC2086 # a list of names
+    apt install -y --no-install-recommends $wanted >/dev/null 2>&1 ||
+        { apt update && apt install -y --no-install-recommends $wanted >/dev/null; } ||
+        fail 69 "apt-get could not install them (see above); install by hand: $wanted"
+}
+
+build_packages="libssl-dev libcrypt-dev libsqlite3-dev zlib1g-dev pkg-config libc6-dev git ca-certificates openssl"
+run_packages="libssl3 libcrypt1 libsqlite3-0 openssl"
+test_packages="curl wget lftp tnftp ncftp mandoc shellcheck strace faketime chromium python3 python3-cryptography
+    util-linux procps e2fsprogs"
+
+need_swift() {
+    for directory in /opt/swift/usr/bin "${HOME:-/root}/.local/share/swiftly/bin" /usr/libexec/swift/bin; do
+        have swift || PATH=$PATH:$directory
+    done
+    have swift || fail 69 "the Swift compiler, 6.3 or later, is not in PATH. Get it from https://www.swift.org/install/linux/" \
+        "(swiftly, or the archive for this system unpacked to /opt/swift), then run this again."
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    case $version in
+        [7-9].* | [1-9][0-9]*.* | 6.[3-9] | 6.[1-9][0-9]) ;;
+        *) fail 69 "this is Swift ${version:-of an unknown version}; FFS needs 6.3 or later: https://www.swift.org/install/linux/" ;;
+    esac
+}
+
+# build: the programs, with Swift's own libraries inside, so that they run where there is no compiler
+build() {
+    need "the build" "$build_packages"
+    need_swift
+    # shellcheck disable=SC2086 # a list of flags
+    (cd "$top" && swift build $swift_flags) || fail 70 "the build failed (see above)"
+    # shellcheck disable=SC2086
+    programs=$(cd "$top" && swift build $swift_flags --show-bin-path)
+}
+
+# ---------------------------------------------------------------- users, directories, keys
+
+# Users and groups as etc/sysusers.d/ffs.conf says.
+make_users() {
+    if have systemd-sysusers; then
+        systemd-sysusers "$top/etc/sysusers.d/ffs.conf" || fail 73 "systemd-sysusers could not make the users"
+        return
+    fi
+    have useradd || fail 69 "neither systemd-sysusers nor useradd is here; install the package passwd"
+    while read -r kind name argument _; do
+        case $kind in
+            g) getent group "$name" >/dev/null || groupadd --system "$name" ;;
+            u) id "$name" >/dev/null 2>&1 ||
+                useradd --system --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin "$name" ;;
+            m) id -nG "$name" | tr ' ' '\n' | grep -qx "$argument" || usermod -a -G "$argument" "$name" ;;
+        esac
+    done <"$top/etc/sysusers.d/ffs.conf"
+}
+
+# manifest: the table without comments, @PREFIX@ replaced; fields path owner group mode
+manifest() { sed -e '/^#/d' -e '/^ *$/d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+# installed_files, kept_files: its first and its second part
+installed_files() { sed -e '/^#/d' -e '/^ *$/,$d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+kept_files() { sed -e '/^#/d' -e '1,/^ *$/d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+
+# owned: whether owners and groups are set. Not without root, not for packagers.
+owned() { is_root && [ -z "$destdir" ]; }
+
+# make_directories ROOT: the manifest's directories below ROOT
+make_directories() {
+    kept_files | while read -r path owner group mode; do
+        case $path in
+            */)
+                mkdir -p "$1$path"
+                ! owned || chown "$owner:$group" "$1$path"
+                chmod "$mode" "$1$path"
+                ;;
+        esac
+    done
+}
+
+# apply_modes ROOT: owners and modes of the manifest's kept files below ROOT
+apply_modes() {
+    kept_files | while read -r path owner group mode; do
+        [ -e "$1$path" ] || continue
+        ! owned || chown "$owner:$group" "$1$path"
+        chmod "$mode" "$1$path"
+    done
+}
+
+# make_certificate DIR: a self-signed one, unless there is one
+make_certificate() {
+    [ ! -e "$1/cert.pem" ] || return 0
+    name=$(hostname -f 2>/dev/null || hostname 2>/dev/null || echo localhost)
+    (
+        umask 077
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 -sha256 \
+            -subj "/CN=$name" -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
+            -addext "extendedKeyUsage=serverAuth" -addext "basicConstraints=critical,CA:TRUE" \
+            -keyout "$1/key.pem" -out "$1/cert.pem" 2>/dev/null
+    ) || fail 73 "openssl could not make a certificate in $1"
+    say "Made a self-signed certificate for $name and localhost in $1; put your own in its place for customers."
+}
+
+# make_keys CONFIG DIR: the two key bags, unless they are there
+make_keys() {
+    for link in web-internal web-storage; do
+        [ -e "$2/$link" ] || "$programs/ffsctl" keys generate "$link" --config "$1" >/dev/null ||
+            fail 73 "ffsctl could not make the key bag of $link"
+    done
+}
+
+# ---------------------------------------------------------------- install
+
+systemd_runs() { [ -d /run/systemd/system ] && [ -z "$destdir" ]; }
+
+# put SOURCE PATH: one file, with @PREFIX@ replaced in text, by rename, so that a program that runs keeps its own
+put() {
+    mkdir -p "$(dirname "$destdir$2")"
+    case $1 in
+        "$programs"/*) cp "$1" "$destdir$2.new" ;;
+        *) sed "s#@PREFIX@#$prefix#g" "$1" >"$destdir$2.new" ;;
+    esac
+    mv -f "$destdir$2.new" "$destdir$2"
+}
+
+# source_of PATH: where an installed file comes from
+source_of() {
+    case $1 in
+        */bin/ffsctl | */sbin/ffs*d) echo "$programs/${1##*/}" ;;
+        */sbin/ffs-service) echo "$top/etc/ffs-service.sh" ;;
+        */systemd/system/*) echo "$top/etc/systemd/${1##*/}" ;;
+        */sysusers.d/* | */tmpfiles.d/* | */logrotate.d/*)
+            directory=${1%/*}
+            echo "$top/etc/${directory##*/}/${1##*/}"
+            ;;
+        */completions/ffsctl) echo "$work/bash" ;;
+        */_ffsctl) echo "$work/zsh" ;;
+        */ffsctl.fish) echo "$work/fish" ;;
+        *) fail 70 "etc/install-manifest names $1, whose source install.sh does not know" ;;
+    esac
+}
+
+do_install() {
+    is_root || [ -n "$destdir" ] || fail 77 "only root can install; use sudo, or --destdir DIR to stage the files"
+    build
+    need "FFS" "$run_packages"
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    for shell in bash zsh fish; do
+        "$programs/ffsctl" --generate-completion-script "$shell" >"$work/$shell"
+    done
+    step "Installing below $destdir$prefix"
+    ! owned || make_users
+    installed_files | while read -r path owner group mode; do
+        put "$(source_of "$path")" "$path"
+        ! owned || chown "$owner:$group" "$destdir$path"
+        chmod "$mode" "$destdir$path"
+    done
+    for page in "$top"/man/man*/*; do
+        section=${page%/*}
+        put "$page" "$prefix/share/man/${section##*/}/${page##*/}"
+    done
+    for text in README.md ARCHITECTURE.md SECURITY.md CHANGELOG.md LICENSE; do
+        put "$top/$text" "$prefix/share/doc/ffs/$text"
+    done
+    make_directories "$destdir"
+    [ -e "$destdir/etc/ffs/ffs.yaml" ] || put "$top/etc/ffs.yaml" /etc/ffs/ffs.yaml
+    if [ -n "$destdir" ]; then
+        say "Staged. On the target: make the users of etc/sysusers.d/ffs.conf, apply owners and modes of etc/install-manifest,"
+        say "put a certificate into /etc/ffs/tls and run: ffsctl keys generate web-internal; ffsctl keys generate web-storage"
+        return
+    fi
+    make_certificate /etc/ffs/tls
+    make_keys /etc/ffs/ffs.yaml /etc/ffs/keybag
+    apply_modes ""
+    if systemd_runs; then
+        systemctl daemon-reload
+        systemctl enable ffs.target ffsauthd ffsstaged ffsftpd ffswebd >/dev/null 2>&1
+    fi
+    step "Checking"
+    "$prefix/bin/ffsctl" check || say "Mend what is marked error, then run: ./install.sh check"
+    say ""
+    say "Installed. Next: look through /etc/ffs/ffs.yaml (ports, ftp.public-host), then ./install.sh start"
+}
+
+do_uninstall() {
+    is_root || [ -n "$destdir" ] || fail 77 "only root can uninstall; use sudo"
+    [ -n "$destdir" ] || do_service stop || :
+    if systemd_runs; then
+        systemctl disable ffs.target ffsauthd ffsstaged ffsftpd ffswebd >/dev/null 2>&1 || :
+    fi
+    installed_files | while read -r path _; do rm -f "$destdir$path"; done
+    for page in "$top"/man/man*/*; do
+        section=${page%/*}
+        rm -f "$destdir$prefix/share/man/${section##*/}/${page##*/}"
+    done
+    rm -rf "$destdir$prefix/share/doc/ffs"
+    ! systemd_runs || systemctl daemon-reload
+    if [ "$purge" = yes ]; then
+        rm -rf "$destdir/etc/ffs" "$destdir/var/lib/ffs" "$destdir/var/log/ffs" "$destdir/run/ffs" "$destdir/srv/ffs"
+        say "Removed programs, configuration, keys, databases and content. The users of etc/sysusers.d/ffs.conf stay."
+    else
+        say "Removed. /etc/ffs, /var/lib/ffs, /var/log/ffs and /srv/ffs stay; --purge removes them."
+    fi
+}
+
+do_check() {
+    faults=$(
+        manifest | while read -r path owner group mode; do
+            found=$(stat -c '%U %G %a' "$destdir$path" 2>/dev/null) || {
+                say "$path is missing"
+                continue
+            }
+            wanted="$owner $group ${mode#0}"
+            [ -n "$destdir" ] || [ "$found" = "$wanted" ] || say "$path is $found, should be $wanted"
+        done
+    )
+    if [ -n "$faults" ]; then
+        say "$faults"
+        fail 78 "the installation differs from etc/install-manifest; ./install.sh install mends it"
+    fi
+    say "All files, owners and modes are as in etc/install-manifest."
+    [ -n "$destdir" ] || "$prefix/bin/ffsctl" check
+}
+
+# do_service start|stop|restart|status
+do_service() {
+    if systemd_runs; then
+        case $1 in
+            status) systemctl --no-pager status ffsauthd ffsstaged ffsftpd ffswebd ;;
+            *) systemctl "$1" ffs.target ;;
+        esac
+    elif [ -x "$prefix/sbin/ffs-service" ]; then
+        "$prefix/sbin/ffs-service" "$1"
+    else
+        fail 69 "FFS is not installed below $prefix"
+    fi
+}
+
+do_upgrade() {
+    do_install
+    if systemd_runs; then
+        systemctl try-restart ffsauthd ffsstaged ffsftpd ffswebd
+    else
+        for daemon in ffsauthd ffsstaged ffsftpd ffswebd; do
+            ! "$prefix/sbin/ffs-service" status "$daemon" >/dev/null 2>&1 ||
+                "$prefix/sbin/ffs-service" restart "$daemon"
+        done
+    fi
+}
+
+# ---------------------------------------------------------------- test
+
+# vsftpd serves FFS's accounts in a test. Its package would start a service, so it is unpacked and not installed.
+fetch_vsftpd() {
+    tools=$top/.build/tools
+    [ ! -x "$tools/usr/sbin/vsftpd" ] || return 0
+    have vsftpd && return 0
+    have dpkg || { say "no dpkg: the test with vsftpd needs vsftpd in PATH"; return 0; }
+    need "vsftpd" "libwrap0 libcap2 libpam0g"
+    mkdir -p "$tools"
+    (
+        cd "$tools" && { apt-get -qq download vsftpd 2>/dev/null || { apt update && apt-get -qq download vsftpd; }; } &&
+            dpkg -x vsftpd_*.deb .
+    ) || fail 69 "vsftpd could not be downloaded (see above)"
+}
+
+do_test() {
+    need "the build" "$build_packages"
+    need "the tests" "$test_packages"
+    fetch_vsftpd
+    need_swift
+    ! is_root || make_users
+    step "Building programs and tests"
+    cd "$top"
+    swift build --build-tests || fail 70 "the build failed (see above)"
+    step "Testing"
+    exec swift test
+}
+
+# ---------------------------------------------------------------- command line
+
+[ $# -gt 0 ] || { usage >&2; exit 64; }
+verb=$1
+shift
+purge=no
+keep=no
+state=
+base_port=17600
+programs=
+while [ $# -gt 0 ]; do
+    option=$1
+    shift
+    case $option in
+        --keep) keep=yes && continue ;;
+        --purge) purge=yes && continue ;;
+        --*=*)
+            value=${option#*=}
+            option=${option%%=*}
+            ;;
+        --*)
+            [ $# -gt 0 ] || fail 64 "$option needs a value"
+            value=$1
+            shift
+            ;;
+        *) fail 64 "unexpected argument $option; see ./install.sh help" ;;
+    esac
+    case $option in
+        --prefix) prefix=${value%/} ;;
+        --destdir) destdir=${value%/} ;;
+        --state) state=$value ;;
+        --base-port) base_port=$value ;;
+        --programs) programs=$value ;;
+        *) fail 64 "unknown option $option; see ./install.sh help" ;;
+    esac
+done
+case $prefix in /*) ;; *) fail 64 "--prefix takes an absolute path, not $prefix" ;; esac
+
+case $verb in
+    demo)
+        # shellcheck disable=SC1091 # checked on its own
+        . "$top/scripts/demo.sh"
+        demo "$state" "$base_port" "$keep"
+        ;;
+    test) do_test ;;
+    install) do_install ;;
+    upgrade) do_upgrade ;;
+    uninstall) do_uninstall ;;
+    check) do_check ;;
+    start | stop | restart | status) do_service "$verb" ;;
+    help | --help | -h) usage ;;
+    *)
+        usage >&2
+        exit 64
+        ;;
+esac
