@@ -37,6 +37,13 @@ package struct AuthService: Sendable {
         return table
     }
 
+    /// What `ffsctl status` shows.
+    package var counts: [DaemonStatus.Reply.Value] {
+        Authenticator.Result.allCases.map {
+            .init("logins " + $0.rawValue, authenticator.count(of: $0))
+        } + [.init("logins waiting", authenticator.waiting)]
+    }
+
     /// How long a reply is kept for a repeat of its request, in seconds (ffs-commlink(7)).
     package static let replyLifetime: Int64 = 86_400
 

@@ -28,6 +28,12 @@ package struct SignInSettings: Sendable {
 /// Tells customers from others. Whoever is refused learns nothing by the reply or by its time: unknown, disabled and
 /// expired customers and wrong passwords take the same way through lock-out, hash and wait.
 final class Authenticator: Sendable {
+    /// How a sign-in ended: the label in `/metrics`.
+    enum Result: String, CaseIterable {
+        case accepted, refused, busy, unavailable
+        case lockedOut = "locked-out"
+    }
+
     private enum Refusal: String {
         case unknown, wrong, disabled, expired
     }
@@ -42,6 +48,7 @@ final class Authenticator: Sendable {
     private let logger: Logger
     private let clock: @Sendable () -> Timestamp
     private let state: Mutex<State>
+    private let results = Mutex<[Result: Int]>([:])
 
     init(
         database: any MasterDatabase, hasher: PasswordHasher, settings: SignInSettings, logger: Logger,
@@ -86,7 +93,7 @@ final class Authenticator: Sendable {
             verdict = try await hasher.check(password, against: credentials?.password, source: key)
         } catch {
             state.withLock { $0.lockOut.abandoned(pair) }
-            Self.count("unavailable")
+            count(.unavailable)
             throw error
         }
         guard let credentials, verdict.matches, mayEnter(credentials) else {
@@ -98,7 +105,7 @@ final class Authenticator: Sendable {
             )
         }
         state.withLock { $0.lockOut.succeeded(pair) }
-        Self.count("accepted")
+        count(.accepted)
         logger.info(
             "signed in", metadata: ["customer": "\(customer)", "source": "\(source)", "trace": "\(context.trace)"])
         await renew(credentials, verdict.renewed)
@@ -116,10 +123,10 @@ final class Authenticator: Sendable {
         switch admission {
         case .admitted: return pair
         case .busy:
-            Self.count("busy")
+            count(.busy)
             throw Failure(.busy, "too many sign-ins of this customer at once; try again in a moment", retryAfter: 1)
         case .locked(let seconds):
-            Self.count("locked-out")
+            count(.lockedOut)
             logger.notice("sign-in while locked out", metadata: ["source": "\(source)", "trace": "\(context.trace)"])
             throw Failure(
                 .lockedOut, "too many wrong passwords; try again in \(seconds) seconds", retryAfter: seconds)
@@ -145,7 +152,7 @@ final class Authenticator: Sendable {
         let (locked, step) = state.withLock { state in
             (state.lockOut.failed(pair, now: .now), state.settings.refusalStep)
         }
-        Self.count("refused")
+        count(.refused)
         var metadata: Logger.Metadata = [
             "reason": "\(refusal.rawValue)", "source": "\(source)", "trace": "\(context.trace)",
         ]
@@ -170,7 +177,14 @@ final class Authenticator: Sendable {
         }
     }
 
-    private static func count(_ result: String) {
-        Counter(label: "ffs_auth_logins_total", dimensions: [("result", result)]).increment()
+    private func count(_ result: Result) {
+        results.withLock { $0[result, default: 0] += 1 }
+        Counter(label: "ffs_auth_logins_total", dimensions: [("result", result.rawValue)]).increment()
     }
+
+    /// Sign-ins since the start.
+    func count(of result: Result) -> Int { results.withLock { $0[result, default: 0] } }
+
+    /// Sign-ins that wait for a hash now.
+    var waiting: Int { hasher.depth }
 }

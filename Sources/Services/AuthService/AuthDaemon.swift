@@ -1,0 +1,146 @@
+package import ConfigurationSchema
+package import DaemonKit
+import FFSModel
+import Glibc
+import Logging
+package import Requests
+package import ServiceLifecycle
+import SystemSupport
+
+/// ffsauthd(8): the AuthService on its database, behind the web-internal link and the control socket.
+package struct AuthDaemon: Daemon {
+    package static let name = "ffsauthd"
+    package static var user: ConfigurationSchema.Option<String>? { Options.Auth.user }
+
+    package let requestTable: RequestTable
+    package let services: [any Service]
+    private let service: AuthService
+    private let commlink: CommlinkService
+
+    /// Makes the database's directory while still root, as its parent is root's.
+    package static func prepare(_ environment: DaemonEnvironment) throws {
+        let path = databasePath(environment.configuration)
+        try PrivateFile.createDirectory(SQLiteMasterDatabase.directory(of: path), owner: try owner(environment))
+    }
+
+    package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
+        [checkDatabase(environment), environment.checkKeyBag(of: .webInternal)]
+    }
+
+    package init(_ environment: DaemonEnvironment) async throws {
+        let configuration = environment.configuration
+        let logger = environment.logger
+        let settings = SignInSettings(configuration)
+        let database = try SQLiteMasterDatabase(
+            path: Self.databasePath(configuration), owner: try Self.owner(environment))
+        let broken = try await database.brokenReferences()
+        if broken > 0 {
+            logger.warning(
+                "rows of the master database refer to rows that are gone, as SQL without foreign keys leaves them; PRAGMA foreign_key_check lists them",
+                metadata: ["rows": "\(broken)"])
+        }
+        let hasher = try PasswordHasher(
+            cost: settings.hashCost, threads: Self.hashThreads(configuration),
+            queue: configuration[Options.Auth.hashQueue])
+        service = AuthService(
+            database: database, hasher: hasher, settings: settings, logger: logger, clock: SystemClock.now)
+        requestTable = service.requestTable(daemon: Self.name, version: ffsVersion)
+        let first = configuration[Options.Auth.basePort]
+        commlink = try CommlinkService(
+            environment, link: .webInternal, address: configuration[Options.Auth.address],
+            ports: first...(first + configuration[Options.Auth.portCount] - 1), table: requestTable)
+        // Ended in reverse order: the database closes when nobody can ask any more.
+        services = [Housekeeping(service: service, hasher: hasher, logger: logger), commlink]
+    }
+
+    package func reload(_ environment: DaemonEnvironment) async throws {
+        try commlink.reload()
+        try service.apply(SignInSettings(environment.configuration))
+    }
+
+    package var counts: [DaemonStatus.Reply.Value] { service.counts }
+}
+
+extension AuthDaemon {
+    static func databasePath(_ configuration: Configuration) -> String {
+        let path = configuration[Options.Auth.database]
+        return path.utf8.first == UInt8(ascii: "/") ? path : configuration[Options.Common.stateDirectory] + "/" + path
+    }
+
+    /// The user whose the database is: auth.user when root will become that user, else who runs this.
+    private static func owner(_ environment: DaemonEnvironment) throws(Failure) -> SystemUser {
+        do {
+            guard SystemUser.isRoot else {
+                if let user = try SystemUser(number: SystemUser.effectiveNumber) { return user }
+                throw Failure(
+                    .configuration, "user \(SystemUser.effectiveNumber) has no name; add it to the user database")
+            }
+            let name = environment.configuration[Options.Auth.user]
+            if let user = try SystemUser(named: name) { return user }
+            throw Failure(
+                .configuration, "there is no user \(name); create it (install.sh install does) or set auth.user")
+        } catch let failure as Failure { throw failure } catch let error as SystemError {
+            throw error.failure("cannot look up ffsauthd's user", .configuration)
+        } catch { throw Failure(.internal, "cannot look up ffsauthd's user", cause: "\(error)") }
+    }
+
+    private static func hashThreads(_ configuration: Configuration) -> Int {
+        let wanted = configuration[Options.Auth.hashThreads]
+        return wanted > 0 ? wanted : max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
+    }
+
+    /// Looks and does not open: SQLite would leave files of whoever looks.
+    private static func checkDatabase(_ environment: DaemonEnvironment) -> CheckFinding {
+        let path = databasePath(environment.configuration)
+        do {
+            let owner = try owner(environment)
+            let directory = SQLiteMasterDatabase.directory(of: path)
+            guard try PrivateFile.verifyDirectory(directory, owner: owner) else {
+                let parent = SQLiteMasterDatabase.directory(of: directory)
+                guard access(parent, F_OK) == 0 else {
+                    return CheckFinding(
+                        .error, "auth.database",
+                        "there is no directory \(parent); create it (install.sh install does) or set state.directory")
+                }
+                return CheckFinding(.ok, "auth.database", "\(path) will be made")
+            }
+            var exists = false
+            for file in [path, path + "-wal", path + "-shm"] {
+                exists = try PrivateFile.verify(file, owner: owner) || exists
+            }
+            return CheckFinding(.ok, "auth.database", exists ? path : "\(path) will be made")
+        } catch { return CheckFinding(.error, "auth.database", error.text) }
+    }
+}
+
+extension SignInSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            hashCost: configuration[Options.Auth.hashCost],
+            lockOut: LockOut.Limits(
+                freeAttempts: configuration[Options.Auth.lockoutAttempts],
+                longestWait: .seconds(configuration[Options.Auth.lockoutMaximum])),
+            refusalStep: .milliseconds(configuration[Options.Auth.refusalTime]),
+            passwordMinimum: configuration[Options.Auth.passwordMinimum])
+    }
+}
+
+/// Forgets old replies every hour; at the end stops the hash threads and closes the database.
+private struct Housekeeping: Service {
+    let service: AuthService
+    let hasher: PasswordHasher
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                do { try await service.forgetOldReplies() } catch {
+                    logger.warning("old replies could not be dropped: \(error)")
+                }
+                try? await Task.sleep(for: .seconds(3_600))
+            }
+        }
+        hasher.stop()
+        try await service.database.close()
+    }
+}
