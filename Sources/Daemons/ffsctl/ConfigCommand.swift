@@ -14,9 +14,16 @@ struct ConfigCommand: AsyncParsableCommand {
         func run(_ session: Session) async throws {
             guard session.output.json else { return session.output.verbatim(session.configuration.yaml()) }
             session.output.table(
-                ["option", "value", "source"],
+                [
+                    "option", "value", "source", "default", "type", "unit", "minimum", "maximum", "variable", "summary",
+                ],
                 session.configuration.settings.map { option, text, source in
-                    [.text(option.key), .text(text), .name(source)]
+                    [
+                        .text(option.key), .text(text), .name(source), .text(option.defaultText),
+                        .text(option.typeName), Value(option.unit, Value.text),
+                        Value(option.bounds?.lowerBound, Value.number), Value(option.bounds?.upperBound, Value.number),
+                        .text(option.environmentName), .text(option.summary),
+                    ]
                 })
         }
     }
