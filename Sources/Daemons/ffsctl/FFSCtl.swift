@@ -20,6 +20,11 @@ struct FFSCtl: AsyncParsableCommand {
             ReloadCommand.self,
             ConfigCommand.self,
             KeysCommand.self,
+            CustomerCommand.self,
+            ProductCommand.self,
+            EntitlementCommand.self,
+            OrderCommand.self,
+            NodeCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions
