@@ -28,8 +28,12 @@ let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-s
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// A library of one layer: `Sources/<layer>/<name>`.
-func library(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
+func library(
+    _ layer: String, _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", resources: resources,
+        swiftSettings: strict)
 }
 
 /// A program: one thin `@main` file in `Sources/Daemons/<name>`.
@@ -62,6 +66,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -135,11 +140,14 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "AuthClient",
                 "StagingClient",
-                "DaemonKit", "SystemSupport", logging, metrics, lifecycle, crypto, nioCore,
+                "DaemonKit", "SystemSupport", logging, metrics, lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "Mustache", package: "swift-mustache"),
-            ]),
+            ],
+            // Compiled in: an installed ffswebd reads no files but its configuration, keys and certificate.
+            resources: [.embedInCode("Assets"), .embedInCode("Templates")]),
 
         // Daemons and the operators' command.
         program("ffswebd", ["WebFront", "DaemonKit", argumentParser]),
@@ -184,7 +192,11 @@ let package = Package(
             "Services", "StagingService",
             ["StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel"]),
         tests("Services", "FTPService", ["FTPService", "FTPProtocol", "StoredFormats", "FFSModel"]),
-        tests("Services", "WebFront", ["WebFront", "FFSModel"]),
+        tests(
+            "Services", "WebFront",
+            [
+                "WebFront", "AuthClient", "StagingClient", "ConfigurationSchema", "Requests", "Tobj", "FFSModel", logging,
+            ]),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [

@@ -1,0 +1,33 @@
+import FFSModel
+
+/// The addresses of one account, as browsers and download tools take them. The login is never in a link with its
+/// password, so that a link can be passed on, bookmarked or logged without giving the account away.
+struct AccountLinks: Sendable {
+    let account: AccountID
+    let places: DownloadPlaces
+
+    /// `https://host:8443/a/<account>/`, nil where HTTPS is closed.
+    var https: String? {
+        places.httpsPort > 0 ? "https://\(host)\(port(places.httpsPort, usual: 443))/a/\(account)/" : nil
+    }
+
+    /// `ftps://<account>@host:990/`: TLS from the first byte; nil where it is closed.
+    var ftps: String? {
+        places.ftpsPort > 0 ? "ftps://\(account)@\(host)\(port(places.ftpsPort, usual: 990))/" : nil
+    }
+
+    /// `ftp://<account>@host/`, with AUTH TLS for clients that ask for it; nil where FTP is closed.
+    var ftp: String? {
+        places.ftpPort > 0 ? "ftp://\(account)@\(host)\(port(places.ftpPort, usual: 21))/" : nil
+    }
+
+    /// One file over the best of the three.
+    func file(_ path: RelativePath) -> String? {
+        (https ?? ftps ?? ftp).map { $0 + Escaping.urlPath(path.bytes) }
+    }
+
+    /// An IPv6 address needs brackets in a URL.
+    private var host: String { places.host.contains(":") ? "[\(places.host)]" : places.host }
+
+    private func port(_ port: Int, usual: Int) -> String { port == usual ? "" : ":\(port)" }
+}

@@ -1,0 +1,166 @@
+import AuthClient
+import FFSModel
+import Requests
+
+/// The accounts a customer has, and the one just made.
+extension WebFront {
+    func accountList(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+        let customer = try visit.customer
+        let rows = try await accounts(of: customer, visit: visit)
+        let now = clocks.now()
+        var model: Model = [
+            "empty": rows.isEmpty, "count": Format.count(rows.count, "active account"),
+            "accounts": rows.map { row -> Model in
+                [
+                    "account": row.account.text, "expiry": Self.expiry(row.expires, now: now),
+                    "created": row.created.description, "created-text": Format.moment(row.created),
+                    "first-items": row.items.prefix(3).map(Self.itemModel),
+                    "more-items": row.items.count > 3 ? "and \(row.items.count - 3) more" : "",
+                ]
+            },
+        ]
+        model["notice"] = sessions.takeNotice(for: visit.token).map(Self.sentence)
+        return page("accounts", "Your accounts", model, for: visit)
+    }
+
+    func createAccount(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+        let customer = try visit.customer
+        let form = try visit.request.form()
+        let keys = form.all("item")
+        do {
+            let account = try await stage(
+                try Self.items(keys), lifetime: form["lifetime"].flatMap { Int($0) },
+                key: visit.request.query["key"] ?? "", for: customer, visit: visit)
+            if let password = account.password {
+                sessions.keep(password: password, of: account.account, for: visit.token)
+            }
+            return .seeOther("/accounts/\(account.account)")
+        } catch {
+            guard error.code == .badRequest else { throw error }
+            let all = try await auth.entitlements(of: customer, trace: visit.trace)
+            return cataloguePage(visit, all, chosen: Set(keys), problem: PublicError(error).advice, status: 422)
+        }
+    }
+
+    func accountPage(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
+        guard let id else { throw Failure(.notFound, "no account named") }
+        let account = try await ownAccount(id, of: try visit.customer, visit: visit)
+        // Looked at, not merely guessed at: a browser that fetches ahead, or a HEAD, does not use the password up.
+        let isSeen = visit.request.method == .get && visit.request.headers["sec-purpose"] == nil
+        let password = isSeen ? sessions.takePassword(of: id, for: visit.token) : nil
+        var model = accountModel(account, password: password)
+        model["notice"] = sessions.takeNotice(for: visit.token).map(Self.sentence)
+        return page("account", "Account \(id)", model, for: visit)
+    }
+
+    func extendAccount(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
+        guard let id else { throw Failure(.notFound, "no account named") }
+        let lifetime = try visit.request.form()["lifetime"].flatMap { Int($0) }
+        _ = try await extend(id, lifetime: lifetime, of: try visit.customer, visit: visit)
+        sessions.leave(.accountExtended(id), for: visit.token)
+        return .seeOther("/accounts/\(id)")
+    }
+
+    func revokeAccount(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
+        guard let id else { throw Failure(.notFound, "no account named") }
+        try await revoke(id, of: try visit.customer, visit: visit)
+        sessions.leave(.accountRevoked(id), for: visit.token)
+        return .seeOther("/accounts")
+    }
+
+    /// The checksums by another way than the files themselves: over the web front's TLS.
+    func checksums(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
+        guard let id else { throw Failure(.notFound, "no account named") }
+        let account = try await ownAccount(id, of: try visit.customer, visit: visit)
+        guard account.files.count == account.fileCount else {
+            throw Failure(.notFound, "only accounts of up to \(StagedAccount.listedFiles) files have this page")
+        }
+        var body: [UInt8] = []
+        for file in account.files { body += Self.checksumLine(file) }
+        return WebResponse(type: "text/plain; charset=utf-8", body: body)
+            .setting("content-disposition", "attachment; filename=\"SHA256SUMS\"")
+    }
+
+    /// As sha256sum(1) writes it: a name with a backslash is escaped and the line says so with a leading one.
+    private static func checksumLine(_ file: StagedFile) -> [UInt8] {
+        let backslash = UInt8(ascii: "\\")
+        let escaped = file.path.bytes.flatMap { $0 == backslash ? [backslash, backslash] : [$0] }
+        let mark = escaped.count == file.path.bytes.count ? [] : [backslash]
+        return mark + file.digest.hex + Array("  ".utf8) + escaped + [UInt8(ascii: "\n")]
+    }
+
+    /// From `product/version`, as the catalogue's checkboxes send them.
+    private static func items(_ keys: [String]) throws(Failure) -> [Item] {
+        var items: [Item] = []
+        for key in keys {
+            let parts = key.split(separator: "/", omittingEmptySubsequences: false)
+            guard parts.count == 2, let product = try? ProductName(String(parts[0])),
+                let version = try? VersionName(String(parts[1]))
+            else { throw Failure(.badRequest, "one of the chosen products is not a product") }
+            items.append(Item(product: product, version: version))
+        }
+        return items
+    }
+}
+
+extension WebFront {
+    private func accountModel(_ account: StagedAccount, password: String?) -> Model {
+        let links = AccountLinks(account: account.account, places: settings.places)
+        let commands = DownloadCommands(account, password: password, places: settings.places, trust: identity)
+        var model: Model = [
+            "account": account.account.text, "host": settings.places.host,
+            "expiry": Self.expiry(account.expires, now: clocks.now()),
+            "created": account.created.description, "created-text": Format.moment(account.created),
+            "items": account.items.map(Self.itemModel), "item-count": Format.count(account.items.count, "product"),
+            "file-count": Format.count(account.fileCount, "file"), "size": Format.size(account.bytes),
+            "links": [("HTTPS", links.https), ("FTPS", links.ftps), ("FTP", links.ftp)].compactMap { name, url in
+                url.map { ["name": name, "url": $0] }
+            },
+            "commands": commands.recipes.map { ["tool": $0.tool, "purpose": $0.purpose, "command": $0.command] },
+            "files": account.files.map { fileModel($0, links: links) },
+            "complete": account.files.count == account.fileCount,
+            "listed": Format.number(account.files.count), "policy": Self.sentence(account.policy),
+            "trust": identity.isSelfSigned(), "certificate": DownloadCommands.certificateFile,
+            "lifetimes": lifetimeModels(),
+        ]
+        model["password"] = password
+        return model
+    }
+
+    private func fileModel(_ file: StagedFile, links: AccountLinks) -> Model {
+        var model: Model = [
+            "path": file.path.description, "size": Format.size(file.size), "digest": file.digest.description,
+        ]
+        model["url"] = links.file(file.path)
+        return model
+    }
+
+    private static func itemModel(_ item: Item) -> Model {
+        ["product": item.product.text, "version": item.version.text]
+    }
+
+    private static func expiry(_ expires: Timestamp, now: Timestamp) -> Model {
+        [
+            "time": expires.description, "text": Format.moment(expires), "left": Format.duration(expires - now),
+            "soon": expires - now < 3_600, "over": expires <= now,
+        ]
+    }
+
+    private static func sentence(_ policy: ExpiryPolicy) -> String {
+        switch policy {
+        case .finish: "Downloads that run at that moment may finish."
+        case .grace(let seconds): "Downloads that run at that moment may go on for \(Format.duration(Int64(seconds)))."
+        case .cut: "Downloads that run at that moment are stopped."
+        }
+    }
+}
+
+extension Visit {
+    /// Who is signed in; the routes' gates see to it that somebody is.
+    var customer: CustomerName {
+        get throws(Failure) {
+            guard let session else { throw Failure(.denied, "nobody is signed in") }
+            return session.customer
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import AuthClient
+import FFSModel
+import Requests
+import Tobj
+
+/// Changing one's own password.
+extension WebFront {
+    func passwordForm(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+        passwordPage(visit, problem: nil)
+    }
+
+    func changePassword(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+        let form = try visit.request.form()
+        guard form["new-password"] == form["repeated"] else {
+            return passwordPage(visit, problem: "The two new passwords differ.", status: 422)
+        }
+        do {
+            let token = try await setPassword(
+                from: form["password"] ?? "", to: form["new-password"] ?? "", visit: visit)
+            sessions.leave(.passwordChanged, for: token)
+            return .seeOther("/").setting("set-cookie", visit.cookie(token))
+        } catch {
+            switch error.code {
+            case .badRequest: return passwordPage(visit, problem: PublicError(error).advice, status: 422)
+            case .loginRefused:
+                return passwordPage(visit, problem: "The present password is not right.", status: 403)
+            default: throw error
+            }
+        }
+    }
+
+    /// Changes the password of the visit's customer, ends their other sessions and moves this one to a new token.
+    func setPassword(from old: String, to new: String, visit: Visit) async throws(Failure) -> SessionToken {
+        guard let session = visit.session else { throw Failure(.denied, "a password change needs a session") }
+        try countAttempt(visit)
+        guard new.count >= Self.shortestPassword else {
+            throw Failure(.badRequest, "a password has at least \(Self.shortestPassword) characters")
+        }
+        guard new.utf8.count <= Fields.passwordBytes, old.utf8.count <= Fields.passwordBytes else {
+            throw Failure(.badRequest, "a password has at most \(Fields.passwordBytes) bytes")
+        }
+        guard new != old else { throw Failure(.badRequest, "the new password is the present one") }
+        try await auth.changePassword(
+            customer: session.customer, password: Array(old.utf8), newPassword: Array(new.utf8),
+            source: visit.request.source.address, trace: visit.trace)
+        sessions.closeAll(of: session.customer, but: visit.token)
+        guard let token = sessions.renew(visit.token) else {
+            throw Failure(.denied, "the session ended during the password change")
+        }
+        return token
+    }
+
+    /// NIST SP 800-63B §5.1.1.2 asks for eight.
+    static var shortestPassword: Int { 8 }
+
+    private func passwordPage(_ visit: Visit, problem: String?, status: Int = 200) -> WebResponse {
+        var model: Model = ["shortest": Self.shortestPassword, "customer": visit.session?.customer.text ?? ""]
+        model["problem"] = problem
+        return page("password", "Change password", model, for: visit, status: status)
+    }
+}

@@ -1,0 +1,52 @@
+package import ConfigurationSchema
+import FFSModel
+
+/// What ffswebd's pages depend on, taken from the configuration once.
+package struct WebSettings: Sendable {
+    package var siteName: String
+    package var contact: String
+    package var sessionIdle: Int64
+    package var sessionLifetime: Int64
+    package var sessions: Int
+    package var signInRate: Int
+    package var lifetime: Int
+    package var lifetimes: ClosedRange<Int>
+    package var places: DownloadPlaces
+
+    package init(_ configuration: Configuration) {
+        let minimum = configuration[Options.Web.accountLifetimeMin]
+        let maximum = max(minimum, configuration[Options.Web.accountLifetimeMax])
+        siteName = configuration[Options.Web.siteName]
+        contact = configuration[Options.Web.contact]
+        sessionIdle = Int64(configuration[Options.Web.sessionIdle])
+        sessionLifetime = Int64(configuration[Options.Web.sessionLifetime])
+        sessions = configuration[Options.Web.sessions]
+        signInRate = configuration[Options.Web.signInRate]
+        lifetimes = minimum...maximum
+        lifetime = min(max(configuration[Options.Web.accountLifetime], minimum), maximum)
+        places = DownloadPlaces(configuration)
+    }
+
+    /// What the lifetime menu offers: the usual ones within bounds, the bounds' default always among them.
+    var lifetimeChoices: [Int] {
+        let usual = [3_600, 4 * 3_600, 12 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400]
+        return Set(usual.filter(lifetimes.contains) + [lifetime]).sorted()
+    }
+}
+
+/// Where an account can be fetched from.
+package struct DownloadPlaces: Sendable {
+    package var host: String
+    /// 0 where a listener is closed.
+    package var ftpPort: Int
+    package var httpsPort: Int
+    /// FTP with TLS from the first byte.
+    package var ftpsPort: Int
+
+    package init(_ configuration: Configuration) {
+        host = configuration[Options.FTP.publicHost]
+        ftpPort = configuration[Options.FTP.port]
+        httpsPort = configuration[Options.FTP.httpsPort]
+        ftpsPort = 0
+    }
+}
