@@ -67,6 +67,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -143,7 +144,7 @@ let package = Package(
                 "DaemonKit", "SystemSupport", logging, metrics, lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Mustache", package: "swift-mustache"),
             ],
             // Compiled in: an installed ffswebd reads no files but its configuration, keys and certificate.
@@ -195,7 +196,8 @@ let package = Package(
         tests(
             "Services", "WebFront",
             [
-                "WebFront", "AuthClient", "StagingClient", "ConfigurationSchema", "Requests", "Tobj", "FFSModel", logging,
+                "WebFront", "AuthClient", "StagingClient", "ConfigurationSchema", "Requests", "Tobj", "FFSModel",
+                logging,
             ]),
         .testTarget(
             name: "IntegrationTests",

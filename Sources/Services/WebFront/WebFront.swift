@@ -14,7 +14,7 @@ package struct WebFront: Sendable {
     let staging: StagingClient
     let sessions: SessionStore
     let limiter: RateLimiter
-    let forms = FormGuard()
+    let forms: FormGuard
     let views: Views
     let assets: Assets
     let identity: ServerIdentity
@@ -34,10 +34,26 @@ package struct WebFront: Sendable {
         }
     }
 
+    /// The same front under other settings: sessions and forms go on. For a reload.
+    package func with(_ settings: WebSettings) throws(Failure) -> WebFront {
+        try WebFront(
+            settings: settings, auth: auth, staging: staging, identity: identity, clocks: clocks, log: log,
+            keeping: self)
+    }
+
     /// Throws `internal` when a template does not parse, which the tests would have shown.
     package init(
         settings: WebSettings, auth: AuthClient, staging: StagingClient, identity: ServerIdentity, clocks: Clocks,
         log: Logger
+    ) throws(Failure) {
+        try self.init(
+            settings: settings, auth: auth, staging: staging, identity: identity, clocks: clocks, log: log, keeping: nil
+        )
+    }
+
+    private init(
+        settings: WebSettings, auth: AuthClient, staging: StagingClient, identity: ServerIdentity, clocks: Clocks,
+        log: Logger, keeping old: WebFront?
     ) throws(Failure) {
         self.settings = settings
         self.auth = auth
@@ -45,9 +61,11 @@ package struct WebFront: Sendable {
         self.identity = identity
         self.clocks = clocks
         self.log = log
-        sessions = SessionStore(
-            limits: SessionStore.Limits(
-                idle: settings.sessionIdle, lifetime: settings.sessionLifetime, sessions: settings.sessions))
+        let limits = SessionStore.Limits(
+            idle: settings.sessionIdle, lifetime: settings.sessionLifetime, sessions: settings.sessions)
+        sessions = old?.sessions ?? SessionStore(limits: limits)
+        sessions.apply(limits)
+        forms = old?.forms ?? FormGuard()
         limiter = RateLimiter(perMinute: settings.signInRate)
         assets = Assets()
         views = try Views(settings: settings, assets: assets)
@@ -69,6 +87,15 @@ package struct WebFront: Sendable {
             response.body = []
         }
         record(visit, route: route, status: response.status, took: ContinuousClock.now - started)
+        return response
+    }
+
+    /// The response to a request that could not be read whole.
+    func refuse(_ request: WebRequest, status: Int) -> WebResponse {
+        let visit = Visit(request, front: self)
+        var response = errorResponse(status: status, for: visit)
+        SecurityHeaders.add(to: &response, secure: request.isSecure)
+        record(visit, route: "-", status: status, took: .zero)
         return response
     }
 

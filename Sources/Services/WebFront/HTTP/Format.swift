@@ -33,9 +33,22 @@ enum Format {
     /// `1 file`, `2,000 files`.
     static func count(_ value: Int, _ noun: String) -> String { "\(number(value)) \(noun)\(value == 1 ? "" : "s")" }
 
+    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+    /// RFC 9110 §5.6.7: `Sat, 21 Nov 2026 14:05:09 GMT`.
+    static func httpDate(_ time: Timestamp) -> String {
+        let t = time.utc
+        // 1970-01-01 was a Thursday.
+        let days = (time.seconds - Int64(t.hour * 3_600 + t.minute * 60 + t.second)) / 86_400
+        let day = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int(days % 7)]
+        return
+            "\(day), \(two(t.day)) \(months[t.month - 1]) \(t.year) \(two(t.hour)):\(two(t.minute)):\(two(t.second)) GMT"
+    }
+
+    private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+
     /// `21 Nov 2026`.
     static func date(_ time: Timestamp) -> String {
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let t = time.utc
         return "\(t.day) \(months[t.month - 1]) \(t.year)"
     }
@@ -43,7 +56,6 @@ enum Format {
     /// `21 Nov 2026, 14:05 UTC`.
     static func moment(_ time: Timestamp) -> String {
         let t = time.utc
-        func two(_ n: Int) -> String { n < 10 ? "0\(n)" : "\(n)" }
         return "\(date(time)), \(two(t.hour)):\(two(t.minute)) UTC"
     }
 

@@ -23,7 +23,7 @@ package struct WebRequest: Sendable {
     package let query: Form
     /// By lower-case name; repeated fields are joined as RFC 9110 §5.3 says, cookies with `; ` (RFC 6265 §5.4).
     package let headers: [String: String]
-    package let body: [UInt8]
+    package var body: [UInt8]
     package let source: Source
     /// Whether it came over TLS.
     package let isSecure: Bool

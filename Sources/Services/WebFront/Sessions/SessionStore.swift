@@ -40,8 +40,11 @@ final class SessionStore: Sendable {
 
     /// The entries, and which of them are whose.
     private struct Table {
+        var limits: Limits
         private(set) var entries: [SessionToken.Key: Entry] = [:]
         private var keys: [CustomerName: Set<SessionToken.Key>] = [:]
+
+        init(_ limits: Limits) { self.limits = limits }
 
         /// Changes an entry in place; an entry that is not there stays so.
         subscript(key: SessionToken.Key) -> Entry? {
@@ -66,10 +69,12 @@ final class SessionStore: Sendable {
         }
     }
 
-    private let limits: Limits
-    private let table = Mutex(Table())
+    private let table: Mutex<Table>
 
-    init(limits: Limits) { self.limits = limits }
+    init(limits: Limits) { table = Mutex(Table(limits)) }
+
+    /// Other limits, for the sessions there are as well.
+    func apply(_ limits: Limits) { table.withLock { $0.limits = limits } }
 
     var count: Int { table.withLock { $0.entries.count } }
 
@@ -78,10 +83,10 @@ final class SessionStore: Sendable {
         let token = SessionToken.random()
         let key = token.key
         let opened = table.withLock { table -> Bool in
-            if table.entries.count >= limits.sessions { sweep(&table, at: now) }
-            guard table.entries.count < limits.sessions else { return false }
+            if table.entries.count >= table.limits.sessions { sweep(&table, at: now) }
+            guard table.entries.count < table.limits.sessions else { return false }
             let own = table.keys(of: customer)
-            if own.count >= limits.perCustomer {
+            if own.count >= table.limits.perCustomer {
                 let oldest = own.min { (table[$0]?.lastUsed ?? 0) < (table[$1]?.lastUsed ?? 0) }
                 if let oldest { table[oldest] = nil }
             }
@@ -100,7 +105,7 @@ final class SessionStore: Sendable {
         let key = token.key
         return table.withLock { table in
             guard let entry = table[key] else { return nil }
-            guard isLive(entry, at: now) else {
+            guard isLive(entry, table.limits, at: now) else {
                 table[key] = nil
                 return nil
             }
@@ -185,10 +190,10 @@ final class SessionStore: Sendable {
     func sweep(at now: Moment) { table.withLock { sweep(&$0, at: now) } }
 
     private func sweep(_ table: inout Table, at now: Moment) {
-        for (key, entry) in table.entries where !isLive(entry, at: now) { table[key] = nil }
+        for (key, entry) in table.entries where !isLive(entry, table.limits, at: now) { table[key] = nil }
     }
 
-    private func isLive(_ entry: Entry, at now: Moment) -> Bool {
+    private func isLive(_ entry: Entry, _ limits: Limits, at now: Moment) -> Bool {
         now - entry.lastUsed < limits.idle && now - entry.session.opened < limits.lifetime
     }
 }

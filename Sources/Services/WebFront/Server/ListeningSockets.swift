@@ -1,0 +1,60 @@
+import ConfigurationSchema
+import FFSModel
+import NIOCore
+import Synchronization
+import SystemSupport
+
+/// The listening sockets, opened while the daemon may still be root and handed to the server afterwards.
+final class ListeningSockets: Sendable {
+    struct Socket: Sendable {
+        let descriptor: Int32
+        let isSecure: Bool
+        /// For the log.
+        let name: String
+    }
+
+    private let opened: Mutex<[Socket]>
+
+    init() { opened = Mutex([]) }
+
+    /// Opens the HTTPS port, and the plain one where it is wanted. Throws `configuration` naming the port.
+    func open(_ configuration: Configuration) throws(Failure) {
+        let address = configuration[Options.Web.address]
+        let secure = try Self.listen(
+            address, configuration[Options.Web.port], option: "web.port", name: "https", isSecure: true)
+        var sockets = [secure]
+        let plain = configuration[Options.Web.plainPort]
+        if plain > 0 {
+            sockets.append(
+                try Self.listen("127.0.0.1", plain, option: "web.plain-port", name: "http", isSecure: false))
+        }
+        opened.withLock { [sockets] in $0 = sockets }
+    }
+
+    /// Gives the sockets away, once.
+    func take() -> [Socket] {
+        opened.withLock { opened in
+            defer { opened = [] }
+            return opened
+        }
+    }
+
+    private static func listen(
+        _ address: String, _ port: Int, option: String, name: String, isSecure: Bool
+    ) throws(Failure) -> Socket {
+        guard let parsed = try? NIOCore.SocketAddress(ipAddress: address, port: port),
+            let place = SystemSupport.SocketAddress(bytes: parsed.octets, port: UInt16(port))
+        else {
+            throw Failure(.configuration, "web.address must be an IPv4 or IPv6 address, not \(address)")
+        }
+        do {
+            let socket = try Descriptor.listen(place, backlog: 1_024, bothFamilies: true)
+            return Socket(descriptor: socket.release(), isSecure: isSecure, name: "\(name) on \(address) port \(port)")
+        } catch {
+            throw Failure(
+                .configuration,
+                "cannot listen on \(address) port \(port): \(error); another program may have the port (ss -ltnp): choose "
+                    + "another \(option). A port below 1024 needs root or CAP_NET_BIND_SERVICE at start")
+        }
+    }
+}

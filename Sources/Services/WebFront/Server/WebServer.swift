@@ -1,0 +1,100 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import ServiceLifecycle
+
+/// Serves the pages on the listening sockets: Hummingbird's HTTP/1.1 and TLS channels behind our own listeners, which
+/// were opened as root, bound connections and sources, and keep deadlines.
+struct WebServer: Service {
+    struct Limits: Sendable {
+        let connections: Int
+        let connectionsPerSource: Int
+        let requestTimeout: TimeAmount
+        let keepAlive: TimeAmount
+        /// Bytes of a request's head: a search with some hundred ticked boxes goes into the query.
+        let headBytes = 48 << 10
+    }
+
+    let sockets: [ListeningSockets.Socket]
+    let certificate: ServerCertificate
+    let front: @Sendable () -> WebFront
+    let limits: Limits
+    let log: Logger
+
+    func run() async throws {
+        let table = ConnectionTable(limit: limits.connections, limitPerSource: limits.connectionsPerSource)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for socket in sockets { group.addTask { try await serve(socket, table) } }
+            // One listener that ends without being told to ends them all.
+            try await group.waitForAll()
+        }
+    }
+
+    private func serve(_ socket: ListeningSockets.Socket, _ table: ConnectionTable) async throws {
+        let child = ClientChannel(
+            http: http(secure: socket.isSecure), certificate: socket.isSecure ? certificate : nil)
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(table: table))
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .bind(socket.descriptor) { (channel: any Channel) -> EventLoopFuture<HTTP1Channel.Value> in
+                guard table.admit(channel, from: Source(channel.remoteAddress).network) else {
+                    return channel.eventLoop.makeFailedFuture(ConnectionTable.Full())
+                }
+                return child.setup(channel: channel, logger: log)
+            }
+        log.info("listening", metadata: ["socket": "\(socket.name)"])
+        await withGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                do {
+                    try await server.executeThenClose { connections in
+                        for try await connection in connections {
+                            group.addTask { await child.handle(value: connection, logger: log) }
+                        }
+                    }
+                } catch {
+                    log.error("listener failed: \(error)", metadata: ["socket": "\(socket.name)"])
+                }
+            }
+        } onGracefulShutdown: {
+            server.channel.close(promise: nil)
+            table.drain()
+        }
+    }
+
+    private func http(secure: Bool) -> HTTP1Channel {
+        let adapter = HTTPAdapter(front: front, isSecure: secure)
+        let limits = limits
+        return HTTP1Channel(
+            responder: { request, writer, channel in try await adapter.respond(to: request, writer, on: channel) },
+            configuration: HTTP1Channel.Configuration(
+                additionalChannelHandlers: [RequestDeadlines(request: limits.requestTimeout, idle: limits.keepAlive)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: limits.headBytes, maxHeaderListSize: limits.headBytes, maxHeaderFieldCount: 100
+                )))
+    }
+}
+
+/// A connection: HTTP, inside TLS where there is a certificate. The certificate is asked for at each connection, so that
+/// a new one takes effect with the next.
+private struct ClientChannel: ServerChildChannel {
+    typealias Value = HTTP1Channel.Value
+
+    let http: HTTP1Channel
+    let certificate: ServerCertificate?
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        guard let certificate else { return http.setup(channel: channel, logger: logger) }
+        return channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificate.context))
+        }.flatMap { http.setup(channel: channel, logger: logger) }
+    }
+
+    func handle(value: Value, logger: Logger) async { await http.handle(value: value, logger: logger) }
+}

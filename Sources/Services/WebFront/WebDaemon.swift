@@ -1,0 +1,134 @@
+import AuthClient
+import CommlinkTransport
+package import ConfigurationSchema
+package import DaemonKit
+import FFSModel
+import Logging
+import NIOCore
+package import Requests
+package import ServiceLifecycle
+import StagingClient
+import Synchronization
+import SystemSupport
+
+/// ffswebd(8): the pages and the API over HTTPS, with commlinks to ffsauthd and ffsstaged.
+package struct WebDaemon: Daemon {
+    package static var name: String { "ffswebd" }
+    package static var user: Option<String>? { Options.Web.user }
+
+    private static let sockets = ListeningSockets()
+
+    private let server: WebServer
+    private let current: CurrentFront
+    private let certificate: ServerCertificate
+    private let bags: [KeyBagStore]
+
+    package static func prepare(_ environment: DaemonEnvironment) throws {
+        try sockets.open(environment.configuration)
+    }
+
+    package init(_ environment: DaemonEnvironment) async throws {
+        let configuration = environment.configuration
+        let log = environment.logger
+        let internalBags = try environment.keyBags(of: .webInternal)
+        let storageBags = try environment.keyBags(of: .webStorage)
+        let settings = CommlinkSettings(configuration)
+        let auth = CommlinkClient(
+            link: .webInternal, host: configuration[Options.Auth.address],
+            ports: Self.ports(configuration, Options.Auth.basePort, Options.Auth.portCount), bags: internalBags,
+            settings: settings, logger: log)
+        let staging = CommlinkClient(
+            link: .webStorage, host: configuration[Options.Staging.address],
+            ports: Self.ports(configuration, Options.Staging.basePort, Options.Staging.portCount), bags: storageBags,
+            settings: settings, logger: log)
+        let certificate = try ServerCertificate(
+            certificate: configuration[Options.Web.certificate], key: configuration[Options.Web.privateKey])
+        let front = try WebFront(
+            settings: WebSettings(configuration), auth: AuthClient(auth), staging: StagingClient(staging),
+            identity: certificate.identity,
+            clocks: WebFront.Clocks(
+                now: { SystemClock.now() }, steady: { SystemClock.sinceBoot() / 1_000_000_000 }), log: log)
+        let current = CurrentFront(front)
+        self.current = current
+        self.certificate = certificate
+        bags = [internalBags, storageBags]
+        server = WebServer(
+            sockets: Self.sockets.take(), certificate: certificate, front: { current.front },
+            limits: WebServer.Limits(configuration), log: log)
+    }
+
+    /// What ffsctl(8) may ask on the control socket.
+    package var requestTable: RequestTable {
+        RequestTable(daemon: Self.name, version: ffsVersion, clock: { SystemClock.now() })
+    }
+
+    package var services: [any Service] { [server, SessionSweeper(current: current)] }
+
+    package var counts: [DaemonStatus.Reply.Value] {
+        [.init("ffs_web_sessions", current.front.sessions.count)]
+    }
+
+    package func reload(_ environment: DaemonEnvironment) async throws {
+        let front = try current.front.with(WebSettings(environment.configuration))
+        try certificate.reload()
+        for store in bags { try store.reload() }
+        current.replace(front)
+    }
+
+    package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
+        let configuration = environment.configuration
+        let path = configuration[Options.Web.certificate]
+        var finding = CheckFinding(.ok, "web.certificate", path)
+        do {
+            let certificate = try ServerCertificate(certificate: path, key: configuration[Options.Web.privateKey])
+            if certificate.identity.isSelfSigned() {
+                finding = CheckFinding(
+                    .warning, "web.certificate", "\(path) is self-signed: browsers warn until you bring one they trust")
+            }
+        } catch {
+            finding = CheckFinding(.error, "web.certificate", error.description)
+        }
+        return [finding, environment.checkKeyBag(of: .webInternal), environment.checkKeyBag(of: .webStorage)]
+    }
+
+    private static func ports(
+        _ configuration: Configuration, _ base: Option<Int>, _ count: Option<Int>
+    ) -> ClosedRange<Int> {
+        configuration[base]...(configuration[base] + configuration[count] - 1)
+    }
+}
+
+extension WebServer.Limits {
+    fileprivate init(_ configuration: Configuration) {
+        self.init(
+            connections: configuration[Options.Web.connections],
+            connectionsPerSource: configuration[Options.Web.connectionsPerSource],
+            requestTimeout: .seconds(Int64(configuration[Options.Web.requestTimeout])),
+            keepAlive: .seconds(Int64(configuration[Options.Web.keepAlive])))
+    }
+}
+
+/// The front in force; a reload puts another in its place.
+private final class CurrentFront: Sendable {
+    private let state: Mutex<WebFront>
+
+    init(_ front: WebFront) { state = Mutex(front) }
+
+    var front: WebFront { state.withLock { $0 } }
+
+    func replace(_ front: WebFront) { state.withLock { $0 = front } }
+}
+
+/// Forgets ended sessions every half minute.
+private struct SessionSweeper: Service {
+    let current: CurrentFront
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try await Task.sleep(for: .seconds(30))
+                current.front.sweep()
+            }
+        }
+    }
+}
