@@ -94,6 +94,7 @@ let package = Package(
         library("Protocols", "Commlink", ["FFSModel", "COpenSSL", crypto]),
         library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
         library("Protocols", "FTPProtocol", ["FFSModel"]),
+        library("Protocols", "HTTPDownload", ["FFSModel", "FTPProtocol"]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux"]),
@@ -175,6 +176,7 @@ let package = Package(
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel"]),
+        tests("Protocols", "HTTPDownload", ["HTTPDownload", "FTPProtocol", "FFSModel"]),
         tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
         tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),
         tests(
