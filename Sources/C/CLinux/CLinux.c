@@ -92,6 +92,42 @@ long ffs_getdents(int fd, void *buffer, size_t size) {
     return bytes < 0 ? -errno : bytes;
 }
 
+struct dirent_record {
+    uint64_t inode;
+    int64_t position;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
+long ffs_list(int fd, void *scratch, size_t size, void *out, int with_status) {
+    for (;;) {
+        long bytes = syscall(SYS_getdents64, fd, scratch, size);
+        if (bytes <= 0) return bytes < 0 ? -errno : 0;
+        char *next = out;
+        for (long at = 0; at < bytes;) {
+            struct dirent_record *record = (struct dirent_record *)((char *)scratch + at);
+            at += record->length;
+            const char *name = record->name;
+            if (name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0))) continue;
+            struct ffs_listed listed = {.mode = record->type == 4 ? S_IFDIR : record->type == 8 ? S_IFREG : 0};
+            if (with_status || record->type == 0) {
+                struct statx s;
+                if (statx(fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &s) < 0) continue;
+                listed.size = (int64_t)s.stx_size;
+                listed.modified = s.stx_mtime.tv_sec;
+                listed.mode = s.stx_mode;
+            }
+            if (!S_ISREG(listed.mode) && !S_ISDIR(listed.mode)) continue;
+            listed.name_length = (uint32_t)strlen(name);
+            memcpy(next, &listed, sizeof listed);
+            memcpy(next + sizeof listed, name, listed.name_length);
+            next += sizeof listed + (listed.name_length + 7) / 8 * 8;
+        }
+        if (next > (char *)out) return next - (char *)out;
+    }
+}
+
 int ffs_clone(int to, int from) { return RESULT(ioctl(to, FICLONE, from)); }
 
 int ffs_writeback(int fd, int64_t offset, int64_t length) {

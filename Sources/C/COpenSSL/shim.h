@@ -44,6 +44,9 @@ static inline long ffs_ctx_set_chain(SSL_CTX *context, STACK_OF(X509) *chain) {
 static inline long ffs_ctx_set_groups(SSL_CTX *context, const char *groups) {
     return SSL_CTX_set1_groups_list(context, groups);
 }
+static inline long ffs_ctx_set_ticket_keys(SSL_CTX *context, unsigned char *keys, long count) {
+    return SSL_CTX_set_tlsext_ticket_keys(context, keys, count);
+}
 static inline STACK_OF(X509) *ffs_x509_stack(void) { return sk_X509_new_null(); }
 static inline int ffs_x509_push(STACK_OF(X509) *stack, X509 *certificate) { return sk_X509_push(stack, certificate); }
 static inline void ffs_x509_free(STACK_OF(X509) *stack) { sk_X509_pop_free(stack, X509_free); }

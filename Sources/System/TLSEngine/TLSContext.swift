@@ -14,9 +14,16 @@ package final class TLSContext: Sendable {
     /// Protocol names a client may ask for by ALPN; a client that offers only others is refused (ALPACA).
     let protocols: [[UInt8]]
 
+    /// Bytes of ``init(server:protocols:maximumVersion:ticketKeys:)``'s `ticketKeys`: name, HMAC key and AES key.
+    package static let ticketKeyBytes = 80
+
     /// A server's context.
-    package init(server credentials: TLSCredentials, protocols: [String], maximumVersion: Int32? = nil) throws(TLSError)
-    {
+    /// - Parameter ticketKeys: ``ticketKeyBytes`` random bytes, the same for all contexts and processes that are to
+    ///   accept each other's tickets; nil: this context's own.
+    package init(
+        server credentials: TLSCredentials, protocols: [String], maximumVersion: Int32? = nil,
+        ticketKeys: [UInt8]? = nil
+    ) throws(TLSError) {
         guard let context = SSL_CTX_new(TLS_server_method()) else {
             throw .fromQueue(.system, "cannot make a TLS context")
         }
@@ -38,6 +45,9 @@ package final class TLSContext: Sendable {
         SSL_CTX_set_session_id_context(context, &sessionContext, UInt32(sessionContext.count))
         SSL_CTX_set_session_ticket_cb(context, markTicket, readTicket, nil)
         SSL_CTX_set_num_tickets(context, 2)
+        if var ticketKeys, ffs_ctx_set_ticket_keys(context, &ticketKeys, ticketKeys.count) != 1 {
+            throw .fromQueue(.system, "OpenSSL does not accept the ticket keys")
+        }
         SSL_CTX_set_alpn_select_cb(context, selectProtocol, Unmanaged.passUnretained(self).toOpaque())
     }
 

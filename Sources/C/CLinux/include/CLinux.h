@@ -44,6 +44,19 @@ int ffs_unlink(int dir, const char *path, int directory);
 int ffs_stat(int fd, const char *path, struct ffs_status *out);  // path NULL: fd itself; never follows a final link
 int ffs_touch(int fd, int64_t seconds);
 long ffs_getdents(int fd, void *buffer, size_t size);
+
+// One name of a listing, followed by the name itself, padded to a multiple of 8.
+struct ffs_listed {
+    int64_t size;
+    int64_t modified;      // seconds since the epoch; 0 without status
+    uint32_t mode;         // with the file type
+    uint32_t name_length;
+};
+
+// The next getdents64(2) of a directory as ffs_listed records of its regular files and directories, without `.` and
+// `..`. `scratch` and `out` have `size` and 2 * `size` bytes. Returns the bytes in `out`, 0 at the end. A name that
+// vanishes meanwhile is left out.
+long ffs_list(int fd, void *scratch, size_t size, void *out, int with_status);
 int ffs_clone(int to, int from);                                                         // ioctl FICLONE
 int ffs_writeback(int fd, int64_t offset, int64_t length);       // sync_file_range(2), start only
 int ffs_syncfs(int fd);

@@ -59,8 +59,8 @@ package struct SessionMachine: Sendable {
 
     package enum Admission: Sendable, Hashable {
         case run(Command)
-        /// A transfer runs: keep it, in order.
-        case wait(Command)
+        /// A transfer runs: keep the line, and offer it again, in order, after the transfer.
+        case wait
         case refuse(Reply)
         /// Send the reply, then close.
         case close(Reply)
@@ -70,10 +70,10 @@ package struct SessionMachine: Sendable {
     package mutating func admit(_ line: [UInt8]) -> Admission {
         let command: Command
         do { command = try Command(line: line) } catch {
-            return refuse(error)
+            return isTransferring ? .wait : refuse(error)
         }
         let row = CommandTable.row(command.verb)
-        if case .transferring = flow, row.duringTransfer == .waits { return .wait(command) }
+        if isTransferring, row.duringTransfer == .waits { return .wait }
         if row.gate == .signedIn, !isSignedIn { return .refuse(Self.signInFirst) }
         if let refusal = row.refusal { return .refuse(refusal) }
         return .run(command)
@@ -227,13 +227,19 @@ package struct SessionMachine: Sendable {
         return nil
     }
 
-    /// A transfer begins. Consumes REST and RANG; PORT's endpoint serves one transfer.
-    package mutating func transferStarted() -> Restart {
-        flow = .transferring
+    /// What REST or RANG said, once: the next transfer is whole again.
+    package mutating func takeRestart() -> Restart {
         defer { restart = .whole }
         return restart
     }
 
+    package mutating func transferStarted() { flow = .transferring }
+
+    /// A digest is being read: commands wait for it as for a transfer, but no data connection is used.
+    package mutating func digestStarted() { flow = .transferring }
+    package mutating func digestEnded() { flow = .idle }
+
+    /// PASV's port and PORT's endpoint serve one transfer.
     package mutating func transferEnded() {
         flow = .idle
         dataSetup = .none

@@ -6,7 +6,7 @@ import TLSEngine
 ///
 /// Bounded: one buffer of 64 KiB while bytes must be encrypted or translated, none for sendfile. A slow reader makes
 /// the socket unwritable and costs nothing until it reads on. Under way it is moved at most once, from the control
-/// thread to a data thread; ``Outcome`` is delivered on the loop that runs it.
+/// thread to a data thread.
 package final class Transfer: EventLoop.Source {
     /// Where the bytes come from.
     package enum Content {
@@ -38,13 +38,14 @@ package final class Transfer: EventLoop.Source {
     package let stream: ByteStream
     private var content: Content
     private let mustResume: Bool
-    private let completion: (Transfer, End) -> Void
+    /// Called once, on the thread of the loop that runs the transfer then.
+    package var onEnd: (End) -> Void = { _ in }
     private var phase = Phase.handshake
     private var buffer: [UInt8] = []
     private var bufferStart = 0
     private var position: UInt64 = 0
     private var isExhausted = false
-    private weak var loop: EventLoop?
+    private unowned var loop: EventLoop?
     private let patience: Int
     /// Payload bytes handed to the kernel; read by STAT and `who` from the control thread.
     package let progress: Progress
@@ -58,27 +59,25 @@ package final class Transfer: EventLoop.Source {
     /// - Parameters:
     ///   - mustResume: the TLS handshake must resume the control connection's session.
     ///   - patience: seconds without a byte taken after which the peer is given up.
-    ///   - completion: called once, on the loop's thread.
-    package init(
-        _ stream: ByteStream, _ content: Content, mustResume: Bool, patience: Int,
-        completion: @escaping (Transfer, End) -> Void
-    ) {
+    package init(_ stream: ByteStream, _ content: Content, mustResume: Bool, patience: Int) {
         self.stream = stream
         self.content = content
         self.mustResume = mustResume
         self.patience = patience
-        self.completion = completion
         progress = Progress()
         super.init()
         if case .file(_, let range) = content { position = range.lowerBound }
-        if stream.tls == nil { phase = .sending }
+        if stream.tls == nil {
+            phase = .sending
+            // Whole segments until the end. Never under TLS, where it delays small files by 200 ms.
+            stream.socket.set(.cork(true))
+        }
     }
 
     // MARK: Running
 
-    /// Sends what fits into `budget` bytes without waiting. True when the transfer ended (and `completion` was called).
+    /// Sends what fits into `budget` bytes without waiting. True when that was all, and `onEnd` was called.
     package func runInline(budget: Int) -> Bool {
-        if stream.tls == nil { stream.socket.set(.cork(true)) }
         _ = advance(budget: budget)
         return phase == .ended
     }
@@ -154,7 +153,10 @@ package final class Transfer: EventLoop.Source {
         if how != .complete, stream.tls == nil || how == .aborted { stream.socket.set(.resetOnClose) }
         loop?.remove(self)
         buffer = []
-        completion(self, how)
+        // The callback usually holds the session that holds this transfer.
+        let callback = onEnd
+        onEnd = { _ in }
+        callback(how)
     }
 
     // MARK: Content

@@ -1,0 +1,158 @@
+package import FFSModel
+package import FTPProtocol
+import StoredFormats
+package import SystemSupport
+
+/// One account that sessions of this worker are signed in to; shared by all of them. Belongs to the control thread.
+package final class Account {
+    package let id: AccountID
+    package let tree: AccountTree
+    /// The record as it was read, and the file it was read from.
+    fileprivate(set) var record: AccountRecord
+    fileprivate var recordStatus: FileStatus
+    /// When it was seen to have ended, by expiry or withdrawal.
+    package fileprivate(set) var ended: Ending?
+    package var sessions = 0
+    fileprivate var idleSince: Int64 = 0
+    private let digests = DigestIndex()
+
+    package enum Ending: Sendable, Hashable {
+        /// Running transfers end by themselves.
+        case finish
+        /// Everything goes on until this moment.
+        case until(Timestamp)
+        case cut
+    }
+
+    fileprivate init(record: AccountRecord, status: FileStatus, root: consuming Descriptor) {
+        id = record.account
+        self.record = record
+        recordStatus = status
+        tree = AccountTree(root)
+    }
+
+    /// The SHA-256 that was known when the account was published; nil for what has none.
+    package func digest(of path: VirtualPath) -> ContentDigest? { digests.lookUp(path.relative, in: tree) }
+}
+
+/// The files of one account, on any thread.
+package final class AccountTree: Sendable {
+    /// The customer's `/`.
+    private let root: Descriptor
+
+    fileprivate init(_ root: consuming Descriptor) { self.root = root }
+
+    private static let rules: ResolveRules = [.inRoot, .noSymbolicLinks, .noMagicLinks, .noMounts]
+
+    /// Opens what `path` names below the account's root and nowhere else.
+    package func open(_ path: VirtualPath, directory: Bool) throws(SystemError) -> Descriptor {
+        guard let name = CPath(bytes: path.relative) else { throw SystemError("openat2", .noEntry) }
+        var mode: OpenMode = [.read, .nonBlocking, .noFollow]
+        if directory { mode.insert(.directory) }
+        return try root.open(name, mode, rules: Self.rules)
+    }
+
+    /// A regular file; anything else is refused like a missing one.
+    package func openFile(_ path: VirtualPath) throws(SystemError) -> OpenFile {
+        let descriptor = try open(path, directory: false)
+        let status = try descriptor.status()
+        guard status.kind == .file else { throw SystemError("openat2", .isDirectory) }
+        return OpenFile(descriptor, status)
+    }
+}
+
+/// The account area as ffsftpd sees it: an account exists exactly when its record does (docs/formats.md).
+package final class AccountStore {
+    private let area: Descriptor
+    private var known: [AccountID: Account] = [:]
+    /// Accounts without a session are forgotten after so many seconds.
+    private static let keptSeconds: Int64 = 30
+
+    package init(area: consuming Descriptor) { self.area = area }
+
+    package enum Admission {
+        case admitted(Account)
+        /// For the log; the client never learns which.
+        case refused(String)
+    }
+
+    /// Checks `password` against the record of the account called `name`.
+    package func admit(name: [UInt8], password: [UInt8], now: Timestamp) -> Admission {
+        guard let id = AccountArea.account(directory: name) else { return .refused("no such account") }
+        do {
+            guard let account = try current(id) else { return .refused("no such account") }
+            guard account.record.admits(password: password, at: now) else {
+                return .refused(account.record.isLive(at: now) ? "wrong password" : "expired")
+            }
+            return account.ended == nil ? .admitted(account) : .refused("withdrawn")
+        } catch { return .refused("unreadable record: \(error)") }
+    }
+
+    /// The account as its record is now; nil when there is none.
+    private func current(_ id: AccountID) throws -> Account? {
+        let place = CPath("\(id.text)/\(AccountArea.record)")
+        guard let status = try area.statusIfPresent(of: place) else { return nil }
+        if let account = known[id], account.ended == nil, account.recordStatus == status { return account }
+        let file = try area.open(place, [.read, .nonBlocking], rules: [.inRoot, .noSymbolicLinks, .noMagicLinks])
+        let opened = try file.status()
+        guard opened.kind == .file, let bytes = try file.readAll(limit: AccountRecord.sizeLimit) else {
+            throw Failure(.corrupt, "it is not a file, or too large")
+        }
+        let record = try AccountRecord(bytes: bytes)
+        guard record.account == id else { throw Failure(.corrupt, "it is another account's") }
+        if let account = known[id], account.ended == nil {
+            account.record = record
+            account.recordStatus = opened
+            return account
+        }
+        let root = try area.open(
+            CPath("\(id.text)/\(AccountArea.root)"), [.read, .directory],
+            rules: [.inRoot, .noSymbolicLinks, .noMagicLinks, .noMounts])
+        let account = Account(record: record, status: opened, root: root)
+        account.idleSince = SystemClock.monotonic() / 1_000_000_000
+        known[id] = account
+        return account
+    }
+
+    /// Once a second: notices records that expired, changed or vanished, and forgets accounts nobody uses.
+    package func watch(now: Timestamp, second: Int64) {
+        for (id, account) in known {
+            guard account.sessions > 0 else {
+                if account.idleSince == 0 { account.idleSince = second }
+                if second - account.idleSince > Self.keptSeconds { known[id] = nil }
+                continue
+            }
+            account.idleSince = 0
+            guard account.ended == nil else { continue }
+            let place = CPath("\(id.text)/\(AccountArea.record)")
+            let status = try? area.statusIfPresent(of: place)
+            if status == nil {
+                account.ended = ending(withdrawnPolicy(of: account), at: now)
+                known[id] = nil
+            } else if status != account.recordStatus {
+                _ = try? current(id)
+            }
+            if account.ended == nil, !account.record.isLive(at: now) {
+                account.ended = ending(account.record.policy, at: account.record.expires)
+                known[id] = nil
+            }
+        }
+    }
+
+    /// A withdrawn account's record says by which policy (`stage.revoke` may have named another).
+    private func withdrawnPolicy(of account: Account) -> ExpiryPolicy {
+        let place = CPath("\(AccountArea.withdrawn)/\(account.id.text)/\(AccountArea.record)")
+        guard let bytes = try? area.readFile(place, limit: AccountRecord.sizeLimit),
+            let record = try? AccountRecord(bytes: bytes)
+        else { return account.record.policy }
+        return record.policy
+    }
+
+    private func ending(_ policy: ExpiryPolicy, at time: Timestamp) -> Account.Ending {
+        switch policy {
+        case .finish: .finish
+        case .grace(let seconds): .until(time + Int64(seconds))
+        case .cut: .cut
+        }
+    }
+}

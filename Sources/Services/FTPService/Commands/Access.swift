@@ -1,0 +1,45 @@
+import FTPProtocol
+
+/// USER, PASS, REIN, QUIT (RFC 959 §4.1.1), AUTH (RFC 4217 §4).
+extension ControlSession {
+    func user(_ name: [UInt8]) { reply(machine.user(name)) }
+
+    /// 230, or 530 after a fixed time.
+    func pass(_ password: [UInt8]) {
+        guard let name = machine.pass() else { return reply(machine.passOutOfOrder) }
+        switch worker.accounts.admit(name: name, password: password, now: worker.time) {
+        case .admitted(let account):
+            guard account.sessions < worker.settings.sessionsPerAccount else {
+                log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
+                return close(Reply(421, "Too many connections of this account; close one or try later."))
+            }
+            account.sessions += 1
+            self.account = account
+            reply(machine.accepted())
+            log(.info, "signed in", ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"])
+        case .refused(let why):
+            log(.notice, "sign-in refused", ["why": "\(why)"])
+            refuseLater()
+        }
+    }
+
+    func reinitialize() {
+        signedOut()
+        dropListener()
+        reply(machine.reinitialize())
+        worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
+    }
+
+    func quit() { close(Reply(221, "Goodbye.")) }
+
+    func auth(_ mechanism: [UInt8]) {
+        let answer = machine.auth(mechanism)
+        reply(answer)
+        guard answer.code == 234 else { return }
+        signedOut()
+        dropListener()
+        machine.handshakeStarted(mechanism)
+        worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
+        startHandshake()
+    }
+}

@@ -1,0 +1,64 @@
+import FTPProtocol
+import SystemSupport
+
+/// PORT, EPRT, PASV, EPSV (RFC 959 §4.1.2, RFC 2428), RANG, ABOR.
+extension ControlSession {
+    func active(_ argument: Argument) {
+        guard case .endpoint(let endpoint) = argument else { return }
+        let answer = machine.active(endpoint, peer: peer.ip)
+        if answer.code == 504 {
+            log(.warning, "data to a third party or a privileged port refused", ["endpoint": "\(endpoint)"])
+        }
+        if answer.code == 200 { dropListener() }
+        reply(answer)
+    }
+
+    func passive() {
+        if let refusal = machine.pasv() { return reply(refusal) }
+        guard peer.ip.family == .v4 else { return reply(Reply(522, "PASV is for IPv4; use EPSV.")) }
+        guard let port = listen() else { return }
+        let address = worker.settings.passiveAddress.announced(to: peer.ip, local: local.ip)
+        reply(Endpoint(address, port).passiveReply())
+    }
+
+    func extendedPassive(_ argument: Argument) {
+        guard case .extendedPassive(let wanted) = argument else { return }
+        if let answer = machine.epsv(wanted, family: peer.ip.family) { return reply(answer) }
+        guard let port = listen() else { return }
+        reply(Endpoint.extendedPassiveReply(port: port))
+    }
+
+    /// The session's passive port, opened if need be; nil after a 425.
+    private func listen() -> UInt16? {
+        if let listener {
+            if machine.dataSetup == .passive { listener.forgetCallers() }
+            machine.passiveReady()
+            return listener.port
+        }
+        do throws(SystemError) {
+            let socket = try worker.passivePorts.open(at: local.ip, scope: local.scope)
+            let listener = try PassiveListener(
+                socket, loop: worker.loop, unusedSeconds: worker.settings.dataTimeout
+            ) { [unowned self] in dropListener() }
+            self.listener = listener
+            machine.passiveReady()
+            return listener.port
+        } catch {
+            log(.error, "no passive port", ["cause": "\(error)"])
+            reply(Reply(425, "There is no free port for a data connection; try later."))
+            return nil
+        }
+    }
+
+    func range(_ argument: Argument) {
+        guard case .range(let first, let last) = argument else { return }
+        reply(machine.rang(first: first, last: last))
+    }
+
+    /// 426 and 226 while a transfer runs; 226 otherwise (RFC 959 §4.1.3).
+    func abort() {
+        guard machine.isTransferring else { return reply(Reply(226, "No transfer to abort.")) }
+        if let digestJob { return digestJob.stop() }
+        abortTransfer()
+    }
+}

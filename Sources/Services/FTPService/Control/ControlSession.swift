@@ -1,0 +1,368 @@
+import FFSModel
+import FTPProtocol
+import Logging
+import SystemSupport
+import TLSEngine
+
+/// One FTP control connection. Reads lines, lets the ``SessionMachine`` decide, carries out what it admits
+/// (`Commands/`), writes replies: one read and one write for a command. Belongs to the control thread.
+final class ControlSession: EventLoop.Source {
+    /// Where the connection is in its life.
+    private enum Life {
+        /// TLS around the control connection is being agreed.
+        case handshaking
+        case open
+        /// A refused sign-in is answered later.
+        case refusing
+        /// The last reply is on its way out.
+        case closing
+        /// Discards what the peer still sends, so that the last reply is not lost to a reset.
+        case lingering
+        case closed
+    }
+
+    let worker: Worker
+    let peer: SocketAddress
+    let local: SocketAddress
+    let stream: ByteStream
+    /// For log lines and `ffsctl ftp`: `<worker>-<count>`.
+    let name: String
+    let started: Int64
+    var machine: SessionMachine
+    var account: Account?
+    var listener: PassiveListener?
+    var running: RunningTransfer?
+    /// A digest that is being read; commands wait for it as for a transfer.
+    var digestJob: DigestJob?
+    private var life = Life.open
+    private var framer = LineFramer()
+    private var output: [UInt8] = []
+    /// Lines that wait for the end of a transfer.
+    private var waiting: [[UInt8]] = []
+    private var sawEnd = false
+    private var closesWhenIdle: Reply?
+    /// Names this session in its TLS tickets.
+    private(set) lazy var identity = randomBytes(16)
+    /// Commands received, for the log.
+    private(set) var commands = 0
+
+    private static let mostWaiting = 128
+    private static let mostOutput = 64 * 1_024
+    private static let lingerSeconds = 2
+
+    /// Greets the client, or starts TLS when `implicitTLS`.
+    init(
+        _ socket: consuming Descriptor, peer: SocketAddress, local: SocketAddress, name: String, implicitTLS: Bool,
+        worker: Worker
+    ) {
+        self.worker = worker
+        self.peer = peer
+        self.local = local
+        self.name = name
+        started = worker.loop.now
+        stream = ByteStream(socket)
+        machine = SessionMachine(policy: worker.settings.policy, implicitTLS: implicitTLS)
+        super.init()
+    }
+
+    /// Registers with the loop and says 220, after the handshake of implicit TLS.
+    func start() {
+        stream.socket.set(.noDelay(true))
+        stream.socket.set(.urgentInline)
+        stream.socket.set(.keepAlive)
+        do { try worker.loop.add(self, stream.socket.rawValue, .input) } catch { return destroy() }
+        worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
+        if machine.isProtected { return startHandshake() }
+        reply(Reply(220, worker.settings.policy.greeting))
+        flush()
+    }
+
+    // MARK: Events
+
+    override func ready(_ readiness: Readiness) {
+        switch life {
+        case .handshaking: continueHandshake()
+        case .open, .refusing:
+            if !output.isEmpty { write() }
+            if life == .open, !readiness.isDisjoint(with: [.input, .hangUp, .error]), !isPaused { receive() }
+            flush()
+        case .closing: flush()
+        case .lingering: discard()
+        case .closed: break
+        }
+    }
+
+    override func expired() {
+        switch life {
+        case .refusing: answerRefusal()
+        case .open where running?.isWaiting == true: dataConnectionFailed("Nobody connected in time.")
+        case .open:
+            log(.info, "timed out")
+            close(Reply(421, machine.isSignedIn ? "Idle for too long. Goodbye." : "Not signed in in time. Goodbye."))
+        case .handshaking, .closing, .lingering: destroy()
+        case .closed: break
+        }
+        flush()
+    }
+
+    // MARK: Reading
+
+    /// Nothing more is read until what is there has been dealt with.
+    private var isPaused: Bool { waiting.count >= Self.mostWaiting || output.count > Self.mostOutput }
+
+    private func receive() {
+        while life == .open, !isPaused, !sawEnd {
+            switch stream.read(into: worker.readSpace) {
+            case .bytes(let count):
+                framer.append(UnsafeRawBufferPointer(rebasing: worker.readSpace[..<count]))
+                runLines()
+                // In clear the loop reports what is left; under TLS it may be inside OpenSSL.
+                if stream.tls == nil { return }
+            case .wantsInput, .wantsOutput: return
+            case .end: ended()
+            case .failed(let why):
+                log(.debug, "connection lost", ["cause": "\(why)"])
+                return destroy()
+            }
+        }
+    }
+
+    /// The client closed its side: what it asked for is still done.
+    private func ended() {
+        sawEnd = true
+        if !machine.isTransferring { destroy() }
+    }
+
+    private func runLines() {
+        while life == .open, !isPaused {
+            do throws(LineFramer.Fault) {
+                guard let line = try framer.next() else { return }
+                handle(line)
+            } catch {
+                log(.notice, "not a command line", ["fault": "\(error)"])
+                return close(SessionMachine.reply(to: error), lingers: true)
+            }
+        }
+    }
+
+    private func handle(_ line: [UInt8]) {
+        commands += 1
+        switch machine.admit(line) {
+        case .run(let command): run(command)
+        case .wait: waiting.append(line)
+        case .refuse(let refusal):
+            reply(refusal)
+            logRefusal(line, refusal)
+        case .close(let refusal):
+            logRefusal(line, refusal)
+            close(refusal, lingers: true)
+        }
+        if life == .open, machine.isSignedIn, !machine.isTransferring {
+            worker.loop.setDeadline(self, in: worker.settings.idleTimeout)
+        }
+    }
+
+    /// After a transfer: what waited for its end, then what was not read meanwhile.
+    func resume() {
+        while life == .open, !machine.isTransferring, !waiting.isEmpty { handle(waiting.removeFirst()) }
+        guard life == .open, !machine.isTransferring else { return }
+        if let goodbye = closesWhenIdle { return close(goodbye) }
+        if sawEnd { return destroy() }
+        worker.loop.setDeadline(self, in: worker.settings.idleTimeout)
+        runLines()
+        if stream.tls != nil { receive() }
+    }
+
+    // MARK: Writing
+
+    func reply(_ reply: Reply) { reply.encode(into: &output) }
+
+    /// Writes what there is and asks for the events that are wanted now; the last act of every entry from outside.
+    func flush() {
+        if !output.isEmpty { write() }
+        guard life != .closed else { return }
+        if life == .closing, output.isEmpty { return finish() }
+        var interest: Readiness = []
+        if (life == .open && !isPaused && !sawEnd) || life == .lingering { interest.insert(.input) }
+        if !output.isEmpty { interest.insert(.output) }
+        worker.loop.watch(self, interest)
+    }
+
+    private func write() {
+        var start = 0
+        while start < output.count {
+            let outcome = output.withUnsafeBytes { stream.write(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+            switch outcome {
+            case .bytes(let count): start += count
+            case .wantsInput, .wantsOutput:
+                output.removeFirst(start)
+                return
+            case .end, .failed: return destroy()
+            }
+        }
+        output = []
+    }
+
+    // MARK: TLS
+
+    /// After 234. Whatever came with AUTH in one piece was sent before the handshake and may be anyone's: it is never
+    /// run, and the session ends.
+    func startHandshake() {
+        guard !framer.hasBufferedBytes else {
+            log(.warning, "bytes behind AUTH TLS: somebody may be injecting commands")
+            return destroy()
+        }
+        flush()
+        guard life == .open, let tls = worker.tls, output.isEmpty else { return destroy() }
+        do throws(TLSError) { try stream.startTLS(tls.ftp, identity: identity) } catch {
+            log(.error, "TLS cannot be started", ["cause": "\(error)"])
+            return destroy()
+        }
+        life = .handshaking
+        continueHandshake()
+    }
+
+    private func continueHandshake() {
+        switch stream.handshake() {
+        case .bytes:
+            if let name = stream.tls?.applicationProtocol, name != "ftp" {
+                log(.notice, "ALPN of another protocol", ["alpn": "\(name)"])
+                return destroy()
+            }
+            life = .open
+            log(.debug, "TLS", ["tls": "\(stream.protection ?? "-")"])
+            if commands == 0 { reply(Reply(220, worker.settings.policy.greeting)) }
+            receive()
+            flush()
+        case .wantsInput: worker.loop.watch(self, .input)
+        case .wantsOutput: worker.loop.watch(self, .output)
+        case .end, .failed:
+            log(.info, "TLS handshake failed")
+            destroy()
+        }
+    }
+
+    // MARK: Sign-in that fails
+
+    /// Every refusal is answered after the same time, so that none can be told from another by a clock.
+    func refuseLater() {
+        life = .refusing
+        worker.loop.setDeadline(self, in: 2)
+    }
+
+    private func answerRefusal() {
+        let (refusal, closes) = machine.refused()
+        life = .open
+        if closes { return close(refusal) }
+        reply(refusal)
+        worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
+        runLines()
+        if stream.tls != nil, life == .open { receive() }
+    }
+
+    // MARK: The end
+
+    /// Whether replies still make sense.
+    var isOpen: Bool {
+        switch life {
+        case .open, .refusing, .handshaking: true
+        case .closing, .lingering, .closed: false
+        }
+    }
+
+    /// Sends `goodbye` and closes. `lingers`: the peer may have sent more than was read.
+    func close(_ goodbye: Reply, lingers: Bool = false) {
+        guard life != .closed, life != .closing else { return }
+        reply(goodbye)
+        running?.abort()
+        self.lingers = lingers
+        life = .closing
+        worker.loop.setDeadline(self, in: 10)
+    }
+
+    private var lingers = false
+
+    private func finish() {
+        _ = stream.finish()
+        guard lingers else { return destroy() }
+        life = .lingering
+        worker.loop.setDeadline(self, in: Self.lingerSeconds)
+        worker.loop.watch(self, .input)
+    }
+
+    private func discard() {
+        switch stream.socket.receive(into: worker.readSpace) {
+        case .bytes, .wouldBlock: break
+        case .end, .failed: destroy()
+        }
+    }
+
+    /// Closes at once and lets everything go.
+    func destroy() {
+        guard life != .closed else { return }
+        life = .closed
+        // A transfer on a data thread still comes back once, to be logged.
+        running?.abort()
+        digestJob?.stop()
+        dropListener()
+        worker.loop.remove(self)
+        signedOut()
+        output = []
+        log(.debug, "session ended", ["commands": "\(commands)"])
+        worker.left(peer)
+    }
+
+    func dropListener() {
+        listener?.close()
+        listener = nil
+        machine.passiveGone()
+    }
+
+    func signedOut() {
+        account?.sessions -= 1
+        account = nil
+    }
+
+    /// The worker drains: a session without a transfer ends now, another after it.
+    func drain() {
+        let goodbye = Reply(421, "The server is being restarted; please connect again.")
+        if machine.isTransferring { closesWhenIdle = goodbye } else { close(goodbye) }
+        flush()
+    }
+
+    /// The account expired or was revoked.
+    func accountEnded(now: Timestamp) {
+        guard let ending = account?.ended else { return }
+        let goodbye = Reply(421, "The account has ended.")
+        switch ending {
+        case .until(let moment) where now < moment: return
+        case .finish where machine.isTransferring: closesWhenIdle = goodbye
+        case .finish, .until, .cut: close(goodbye)
+        }
+        flush()
+    }
+
+    /// An operator ends the session.
+    func kick() {
+        log(.notice, "kicked")
+        close(Reply(421, "Disconnected by the operator."))
+        flush()
+    }
+
+    // MARK: Log
+
+    func log(_ level: Logger.Level, _ message: Logger.Message, _ more: Logger.Metadata = [:]) {
+        guard worker.log.logger.logLevel <= level else { return }
+        var metadata = more
+        metadata["session"] = "\(name)"
+        metadata["peer"] = "\(peer.endpoint)"
+        if let account { metadata["account"] = "\(account.id)" }
+        worker.log.logger.log(level: level, message, metadata: metadata)
+    }
+
+    private func logRefusal(_ line: [UInt8], _ refusal: Reply) {
+        guard worker.log.logger.logLevel <= .debug else { return }
+        let word = line.prefix { $0 != UInt8(ascii: " ") }.prefix(16)
+        log(.debug, "command refused", ["verb": "\(printablePath(word))", "code": "\(refusal.code)"])
+    }
+}

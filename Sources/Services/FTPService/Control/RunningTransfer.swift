@@ -1,0 +1,240 @@
+import FFSModel
+import FTPProtocol
+import Logging
+import SystemSupport
+
+/// What a data command wants sent.
+struct TransferPlan {
+    let content: Transfer.Content
+    /// Text of the 150.
+    let opening: String
+    /// The file's path and where sending starts, for the logs; nil for listings.
+    let file: (path: VirtualPath, offset: UInt64)?
+    /// Bytes to come where that is known, to decide whether the control thread sends them itself.
+    let expected: UInt64?
+    /// Called when all was sent.
+    var onComplete: () -> Void = {}
+}
+
+/// A session's transfer from its 150 to its last reply.
+final class RunningTransfer {
+    enum Stage {
+        case waitingForClient
+        case connecting(ActiveConnector)
+        /// On the control thread, for the moment of one call.
+        case inline(Transfer)
+        case onThread(Transfer, DataThread)
+        case over
+    }
+
+    let plan: TransferPlan
+    let started: Int64
+    var stage = Stage.waitingForClient
+    /// ABOR came; its own reply follows the transfer's.
+    var wasAborted = false
+
+    init(_ plan: TransferPlan, started: Int64) {
+        self.plan = plan
+        self.started = started
+    }
+
+    var isWaiting: Bool {
+        switch stage {
+        case .waitingForClient, .connecting: true
+        case .inline, .onThread, .over: false
+        }
+    }
+
+    var progress: UInt64 {
+        switch stage {
+        case .inline(let transfer), .onThread(let transfer, _): transfer.progress.bytes
+        case .waitingForClient, .connecting, .over: 0
+        }
+    }
+
+    /// Stops it without a reply; the session is going away.
+    func abort() {
+        switch stage {
+        case .onThread(let transfer, let thread): thread.abort(transfer)
+        case .connecting(let connector):
+            connector.cancel()
+            stage = .over
+        case .waitingForClient: stage = .over
+        case .inline, .over: break
+        }
+    }
+}
+
+/// How a session gets its data connection, and what it says when the transfer is over.
+extension ControlSession {
+    /// Up to so many bytes are sent by the control thread itself: a hand-over would cost more.
+    private static let inlineBytes: UInt64 = 256 * 1_024
+
+    /// 150, then the data connection. The caller has seen that ``SessionMachine/dataRefusal()`` is nil.
+    func begin(_ plan: TransferPlan) {
+        machine.transferStarted()
+        let running = RunningTransfer(plan, started: worker.loop.now)
+        self.running = running
+        reply(Reply(150, plan.opening))
+        worker.loop.setDeadline(self, in: worker.settings.dataTimeout)
+        switch machine.dataSetup {
+        case .passive: awaitClient()
+        case .active(let endpoint): connect(to: endpoint)
+        case .none: dataConnectionFailed("PASV, EPSV, PORT or EPRT first.")
+        }
+    }
+
+    private func awaitClient() {
+        guard let listener else { return dataConnectionFailed("The passive port was closed; PASV or EPSV again.") }
+        do {
+            while let accepted = try listener.acceptNow() {
+                let caller = accepted.peer
+                if take(accepted.take(), from: caller) { return }
+            }
+        } catch { return dataConnectionFailed("The server is out of resources; try later.") }
+        listener.wait { [unowned self] socket, caller in
+            if take(socket, from: caller) { flush() }
+        }
+    }
+
+    /// Whether the connection was the client's.
+    private func take(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
+        guard worker.settings.acceptsAnyDataPeer || caller.bytes == peer.bytes else {
+            log(.warning, "data connection from another address refused", ["caller": "\(caller.endpoint)"])
+            socket.set(.resetOnClose)
+            return false
+        }
+        listener?.stopWaiting()
+        connected(socket)
+        return true
+    }
+
+    private func connect(to endpoint: Endpoint) {
+        do throws(SystemError) {
+            guard let from = SocketAddress(bytes: local.bytes, port: 0, scope: local.scope),
+                let to = SocketAddress(bytes: peer.bytes, port: endpoint.port, scope: peer.scope)
+            else { return dataConnectionFailed("Cannot connect.") }
+            let connector = try ActiveConnector(from: from, to: to, loop: worker.loop) { [unowned self] socket, why in
+                if let socket {
+                    connected(socket)
+                } else {
+                    dataConnectionFailed("Cannot connect to you: \(why).")
+                }
+                flush()
+            }
+            running?.stage = .connecting(connector)
+        } catch { dataConnectionFailed("Cannot connect to you: \(error.errno).") }
+    }
+
+    private func connected(_ socket: consuming Descriptor) {
+        guard let running else { return }
+        worker.loop.setDeadline(self, in: nil)
+        let data = ByteStream(socket)
+        if machine.protectsData {
+            guard let tls = worker.tls,
+                (try? data.startTLS(tls.ftp, identity: identity, mustResumeOwnSession: true)) != nil
+            else { return dataConnectionFailed("TLS cannot be started.") }
+        }
+        let transfer = Transfer(
+            data, running.plan.content, mustResume: worker.settings.tlsReuse == .require,
+            patience: worker.settings.stallTimeout)
+        if data.tls == nil, let expected = running.plan.expected, expected <= Self.inlineBytes {
+            running.stage = .inline(transfer)
+            transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }
+            if transfer.runInline(budget: Int(Self.inlineBytes) + 1) { return }
+        }
+        handOver(transfer, running)
+    }
+
+    private func handOver(_ transfer: Transfer, _ running: RunningTransfer) {
+        let thread = worker.leastLoadedDataThread()
+        let home = worker.loop.mailbox
+        let session = Handoff(self)
+        let ended = Handoff(transfer)
+        transfer.onEnd = { end in
+            thread.ended()
+            home.post { _ in session.value.transferEnded(ended.value, end) }
+        }
+        running.stage = .onThread(transfer, thread)
+        thread.run(transfer)
+    }
+
+    // MARK: The end of it
+
+    /// 425: there was no data connection.
+    func dataConnectionFailed(_ why: String) {
+        guard let running else { return }
+        listener?.stopWaiting()
+        running.abort()
+        reply(Reply(425, why))
+        over(running)
+    }
+
+    private func transferEnded(_ transfer: Transfer, _ end: Transfer.End) {
+        guard let running else { return }
+        record(running, transfer, end)
+        guard isOpen else {
+            running.stage = .over
+            self.running = nil
+            return
+        }
+        switch end {
+        case .complete:
+            running.plan.onComplete()
+            reply(Reply(226, "Transfer complete."))
+        case .broken: reply(Reply(426, "The data connection was closed; transfer aborted."))
+        case .handshakeFailed: reply(Reply(425, "TLS on the data connection failed."))
+        case .notResumed: reply(Reply(522, "The data connection must resume the TLS session of this connection."))
+        case .unreadable: reply(Reply(451, "The file cannot be read; transfer aborted."))
+        case .aborted: reply(Reply(426, "Transfer aborted."))
+        }
+        over(running)
+        flush()
+    }
+
+    private func over(_ running: RunningTransfer) {
+        running.stage = .over
+        self.running = nil
+        machine.transferEnded()
+        if running.wasAborted { reply(Reply(226, "ABOR done.")) }
+        resume()
+    }
+
+    /// ABOR and expired accounts: stops the transfer; its replies follow.
+    func abortTransfer() {
+        guard let running else { return }
+        running.wasAborted = true
+        switch running.stage {
+        case .onThread(let transfer, let thread): thread.abort(transfer)
+        case .waitingForClient, .connecting:
+            listener?.stopWaiting()
+            running.abort()
+            reply(Reply(426, "Transfer aborted."))
+            over(running)
+        case .inline, .over: break
+        }
+    }
+
+    private func record(_ running: RunningTransfer, _ transfer: Transfer, _ end: Transfer.End) {
+        guard let file = running.plan.file else { return }
+        let elapsed = SystemClock.monotonic() - running.started
+        worker.log.record(
+            TransferRecord(
+                finished: worker.time, seconds: max(1, Int((elapsed + 500_000_000) / 1_000_000_000)), peer: peer.ip,
+                bytes: transfer.progress.bytes, path: file.path.bytes, isASCII: machine.representation.kind == .ascii,
+                account: machine.account, service: .ftp, isComplete: end == .complete))
+        guard worker.log.logger.logLevel <= .info else { return }
+        var metadata: Logger.Metadata = [
+            "path": "\(printablePath(file.path.bytes))", "offset": "\(file.offset)",
+            "bytes": "\(transfer.progress.bytes)", "complete": "\(end == .complete)",
+            "milliseconds": "\(elapsed / 1_000_000)",
+        ]
+        if let tls = transfer.stream.tls {
+            metadata["tls"] = "\(transfer.stream.protection ?? "-")"
+            metadata["reused"] = "\(tls.resumption == .ownSession)"
+        }
+        if let account, let digest = account.digest(of: file.path) { metadata["sha256"] = "\(digest)" }
+        if end != .complete { metadata["end"] = "\(end)" }
+        log(.info, "transfer", metadata)
+    }
+}

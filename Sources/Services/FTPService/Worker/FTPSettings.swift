@@ -1,0 +1,131 @@
+import ConfigurationSchema
+package import FFSModel
+package import FTPProtocol
+
+/// What a worker reads of the configuration, parsed once.
+package struct FTPSettings: Sendable {
+    package let policy: SessionPolicy
+    package let tlsReuse: Options.Reuse
+    package let passivePorts: PortRange
+    package let passiveAddress: PassiveAddress
+    package let acceptsAnyDataPeer: Bool
+    package let proxies: AddressSet
+    package let idleTimeout: Int
+    package let loginTimeout: Int
+    package let dataTimeout: Int
+    package let stallTimeout: Int
+    package let sessions: Int
+    package let sessionsPerAddress: Int
+    package let sessionsPerAccount: Int
+    /// Bytes a second; 0: no limit.
+    package let sessionRate: Int
+    package let accountRate: Int
+    package let serverRate: Int
+    package let drainSeconds: Int
+
+    /// Throws `configuration` for an address list that holds something else.
+    package init(_ configuration: Configuration, hasTLS: Bool) throws(Failure) {
+        policy = SessionPolicy(
+            controlProtection: hasTLS ? Self.protection(configuration[Options.FTP.controlTLS]) : .off,
+            dataProtection: hasTLS ? Self.protection(configuration[Options.FTP.dataTLS]) : .off,
+            allowsActive: configuration[Options.FTP.active], greeting: configuration[Options.FTP.greeting])
+        tlsReuse = configuration[Options.FTP.sessionReuse]
+        passivePorts = configuration[Options.FTP.passivePorts]
+        passiveAddress = try PassiveAddress(configuration[Options.FTP.passiveAddress])
+        acceptsAnyDataPeer = configuration[Options.FTP.dataPeer] == .any
+        proxies = try AddressSet(configuration[Options.FTP.proxies], option: Options.FTP.proxies.key)
+        idleTimeout = configuration[Options.FTP.idleTimeout]
+        loginTimeout = configuration[Options.FTP.loginTimeout]
+        dataTimeout = configuration[Options.FTP.connectTimeout]
+        stallTimeout = configuration[Options.FTP.stallTimeout]
+        sessions = configuration[Options.FTP.sessions]
+        sessionsPerAddress = configuration[Options.FTP.sessionsPerAddress]
+        sessionsPerAccount = configuration[Options.FTP.sessionsPerAccount]
+        sessionRate = configuration[Options.FTP.sessionRate] * 1_024
+        accountRate = configuration[Options.FTP.accountRate] * 1_024
+        serverRate = configuration[Options.FTP.serverRate] * 1_024
+        drainSeconds = configuration[Options.Common.drainSeconds]
+    }
+
+    private static func protection(_ requirement: Options.Requirement) -> SessionPolicy.Protection {
+        switch requirement {
+        case .off: .off
+        case .allow: .allow
+        case .require: .require
+        }
+    }
+}
+
+/// Addresses and networks, such as `192.0.2.1` and `2001:db8::/32`.
+package struct AddressSet: Sendable {
+    struct Network: Sendable {
+        let address: IPAddress
+        let prefix: Int
+
+        /// nil unless `text` is an address, or an address, `/` and a prefix length.
+        init?(_ text: String) {
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+            guard let address = IPAddress(text: parts[0].utf8) else { return nil }
+            let longest = address.family == .v4 ? 32 : 128
+            self.address = address
+            switch parts.count {
+            case 1: prefix = longest
+            case 2:
+                guard let prefix = Int(String(parts[1])), (0...longest).contains(prefix) else { return nil }
+                self.prefix = prefix
+            default: return nil
+            }
+        }
+    }
+
+    private let networks: [Network]
+
+    init(_ texts: [String], option: String) throws(Failure) {
+        var networks: [Network] = []
+        for text in texts where !text.isEmpty {
+            guard let network = Network(text) else {
+                throw Failure(.configuration, "\(option): \(text) is neither an address nor a network such as 10.0.0.0/8")
+            }
+            networks.append(network)
+        }
+        self.networks = networks
+    }
+
+    package var isEmpty: Bool { networks.isEmpty }
+
+    package func contains(_ address: IPAddress) -> Bool {
+        networks.contains { address.isInside($0.address, prefix: $0.prefix) }
+    }
+}
+
+/// What PASV announces to whom (`ftp.passive-address`).
+package struct PassiveAddress: Sendable {
+    private var fallback: IPAddress?
+    private var networks: [(AddressSet.Network, IPAddress)] = []
+
+    init(_ texts: [String]) throws(Failure) {
+        for text in texts where !text.isEmpty {
+            let parts = text.split(separator: "=").map(String.init)
+            guard let last = parts.last, let address = IPAddress(text: last.utf8), address.family == .v4,
+                parts.count <= 2
+            else { throw Self.refusal(text) }
+            if parts.count == 1 {
+                fallback = address
+            } else {
+                guard let network = AddressSet.Network(parts[0]) else { throw Self.refusal(text) }
+                networks.append((network, address))
+            }
+        }
+    }
+
+    private static func refusal(_ text: String) -> Failure {
+        Failure(
+            .configuration,
+            "ftp.passive-address: \(text) is neither an IPv4 address nor network=address, such as 10.0.0.0/8=10.0.0.1")
+    }
+
+    /// The address for a client at `peer` that is connected to `local`.
+    package func announced(to peer: IPAddress, local: IPAddress) -> IPAddress {
+        networks.first { peer.isInside($0.0.address, prefix: $0.0.prefix) }?.1 ?? fallback ?? local
+    }
+}

@@ -1,0 +1,110 @@
+package import FFSModel
+package import Logging
+package import SystemSupport
+package import TLSEngine
+
+/// The heart of a worker process: what its control thread's sessions share. Confined before it is made.
+package final class Worker {
+    package let loop: EventLoop
+    package private(set) var settings: FTPSettings
+    package let accounts: AccountStore
+    package let log: WorkerLog
+    package private(set) var tls: WorkerTLS?
+    let listings = ListingCache()
+    private let dataThreads: [DataThread]
+    let passivePorts: PassivePorts
+    /// What sessions read into; its content is consumed before the next session reads.
+    let readSpace = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
+    /// Whole seconds of wall time, refreshed once a second: listings and expiry need no more.
+    private(set) var time = SystemClock.now()
+    /// No new sessions; those there end when they are idle.
+    private(set) var isDraining = false
+    private(set) var sessionCount = 0
+    private var sessionsByAddress: [SocketAddress: Int] = [:]
+    package var onIdle: () -> Void = {}
+
+    package init(
+        loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
+        dataThreads: [DataThread]
+    ) {
+        self.loop = loop
+        self.settings = settings
+        self.accounts = accounts
+        self.log = log
+        self.tls = tls
+        self.dataThreads = dataThreads
+        passivePorts = PassivePorts(settings.passivePorts)
+        loop.afterRound = { [log] in log.flush() }
+        loop.everySecond = { [unowned self] in everySecond() }
+    }
+
+    deinit { readSpace.deallocate() }
+
+    /// New settings and certificates; for sessions that come from now on.
+    package func reload(settings: FTPSettings, tls: WorkerTLS?) {
+        self.settings = settings
+        self.tls = tls
+    }
+
+    private func everySecond() {
+        time = SystemClock.now()
+        accounts.watch(now: time, second: loop.second)
+        for session in loop.sources(of: ControlSession.self) where session.account?.ended != nil {
+            session.accountEnded(now: time)
+        }
+        for session in loop.sources(of: HTTPSession.self) where session.account?.ended != nil {
+            session.accountEnded(now: time)
+        }
+    }
+
+    // MARK: Sessions
+
+    /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached, for the log.
+    func admit(_ peer: SocketAddress) -> String? {
+        if isDraining { return "draining" }
+        guard sessionCount < settings.sessions else { return "ftp.sessions" }
+        let key = Self.key(peer)
+        guard sessionsByAddress[key, default: 0] < settings.sessionsPerAddress else { return "ftp.sessions-per-address" }
+        sessionsByAddress[key, default: 0] += 1
+        sessionCount += 1
+        return nil
+    }
+
+    func left(_ peer: SocketAddress) {
+        let key = Self.key(peer)
+        let count = sessionsByAddress[key, default: 1] - 1
+        sessionsByAddress[key] = count > 0 ? count : nil
+        sessionCount -= 1
+        if isDraining, sessionCount == 0 { onIdle() }
+    }
+
+    private static func key(_ peer: SocketAddress) -> SocketAddress {
+        SocketAddress(bytes: peer.bytes, port: 0) ?? peer
+    }
+
+    /// The thread with the least to do.
+    func leastLoadedDataThread() -> DataThread {
+        dataThreads.min { $0.load < $1.load } ?? dataThreads[0]
+    }
+
+    /// Admits nobody any more; idle sessions end now, the others after their transfer.
+    package func drain() {
+        isDraining = true
+        for session in loop.sources(of: ControlSession.self) { session.drain() }
+        for session in loop.sources(of: HTTPSession.self) { session.drain() }
+        if sessionCount == 0 { onIdle() }
+    }
+}
+
+/// TLS contexts of a worker, made from one certificate.
+package struct WorkerTLS: Sendable {
+    /// Control and data connections share one, so that a ticket of the first opens on the second.
+    package let ftp: TLSContext
+    package let https: TLSContext
+
+    /// - Parameter ticketKeys: the supervisor's, so that a client resumes at whichever worker it meets.
+    package init(_ credentials: TLSCredentials, ticketKeys: [UInt8]) throws(TLSError) {
+        ftp = try TLSContext(server: credentials, protocols: ["ftp", "ftp-data"], ticketKeys: ticketKeys)
+        https = try TLSContext(server: credentials, protocols: ["http/1.1"], ticketKeys: ticketKeys)
+    }
+}
