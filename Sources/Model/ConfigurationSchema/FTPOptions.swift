@@ -40,7 +40,8 @@ extension Options {
         package static let privateKey = Option(
             "ftp.private-key", "/etc/ffs/tls/key.pem", "PEM private key for ftp.certificate.")
         package static let controlTLS = Option(
-            "ftp.tls-control", Requirement.allow, "Whether sign-in may (allow), must (require) or cannot (off) use TLS.")
+            "ftp.tls-control", Requirement.allow, "Whether sign-in may (allow), must (require) or cannot (off) use TLS."
+        )
         package static let dataTLS = Option(
             "ftp.tls-data", Requirement.allow, "The same for data connections, PROT P.")
         package static let sessionReuse = Option(
@@ -83,7 +84,8 @@ extension Options {
             "ftp.sessions-per-account", 200, unit: "sessions", bounds: 1...1_000_000,
             "Most sessions at once of one account; parallel segments of one download count each.")
         package static let idleTimeout = Option(
-            "ftp.idle-timeout", 300, unit: "s", bounds: 10...86_400, "A session without a command for so long is closed.")
+            "ftp.idle-timeout", 300, unit: "s", bounds: 10...86_400,
+            "A session without a command for so long is closed.")
         package static let loginTimeout = Option(
             "ftp.login-timeout", 60, unit: "s", bounds: 5...3_600, "How long a client has to sign in.")
         package static let connectTimeout = Option(
@@ -93,7 +95,8 @@ extension Options {
             "ftp.stall-timeout", 120, unit: "s", bounds: 5...3_600,
             "A transfer whose client takes no byte for so long is given up.")
         package static let sessionRate = Option(
-            "ftp.rate-per-session", 0, unit: "KiB/s", bounds: 0...100_000_000, "Most that one session gets. 0: no limit.")
+            "ftp.rate-per-session", 0, unit: "KiB/s", bounds: 0...100_000_000,
+            "Most that one session gets. 0: no limit.")
         package static let accountRate = Option(
             "ftp.rate-per-account", 0, unit: "KiB/s", bounds: 0...100_000_000,
             "Most that all sessions of one account get together, divided evenly among the workers. 0: no limit.")

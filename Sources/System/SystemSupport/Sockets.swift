@@ -162,5 +162,7 @@ package struct SocketPair: ~Copyable {
     package let first: Descriptor
     package let second: Descriptor
 
-    package consuming func takeBoth(_ body: (consuming Descriptor, consuming Descriptor) -> Void) { body(first, second) }
+    package consuming func takeBoth(_ body: (consuming Descriptor, consuming Descriptor) -> Void) {
+        body(first, second)
+    }
 }

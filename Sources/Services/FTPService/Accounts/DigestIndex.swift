@@ -102,7 +102,11 @@ final class DigestIndex {
                 beyond = line.end
             }
             while inside < beyond, let line = line(file, at: (inside + beyond) / 2, within: inside..<beyond) {
-                if line.path.starts(with: folder + [UInt8(ascii: "/")]) { inside = line.end } else { beyond = line.start }
+                if line.path.starts(with: folder + [UInt8(ascii: "/")]) {
+                    inside = line.end
+                } else {
+                    beyond = line.start
+                }
             }
             parts.append((folder, position..<inside))
             position = inside

@@ -1,4 +1,5 @@
 import FTPProtocol
+import Logging
 
 /// USER, PASS, REIN, QUIT (RFC 959 §4.1.1), AUTH (RFC 4217 §4).
 extension ControlSession {

@@ -1,4 +1,5 @@
 import FTPProtocol
+import Logging
 import SystemSupport
 
 /// PORT, EPRT, PASV, EPSV (RFC 959 §4.1.2, RFC 2428), RANG, ABOR.

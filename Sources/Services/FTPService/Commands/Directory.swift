@@ -1,4 +1,5 @@
 import FTPProtocol
+import Logging
 import SystemSupport
 
 /// CWD and CDUP (RFC 959 §4.1.1).

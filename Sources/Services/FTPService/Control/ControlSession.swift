@@ -1,12 +1,12 @@
 import FFSModel
 import FTPProtocol
 import Logging
-import SystemSupport
+package import SystemSupport
 import TLSEngine
 
 /// One FTP control connection. Reads lines, lets the ``SessionMachine`` decide, carries out what it admits
 /// (`Commands/`), writes replies: one read and one write for a command. Belongs to the control thread.
-final class ControlSession: EventLoop.Source {
+package final class ControlSession: EventLoop.Source {
     /// Where the connection is in its life.
     private enum Life {
         /// TLS around the control connection is being agreed.
@@ -79,7 +79,7 @@ final class ControlSession: EventLoop.Source {
 
     // MARK: Events
 
-    override func ready(_ readiness: Readiness) {
+    package override func ready(_ readiness: Readiness) {
         switch life {
         case .handshaking: continueHandshake()
         case .open, .refusing:
@@ -92,7 +92,7 @@ final class ControlSession: EventLoop.Source {
         }
     }
 
-    override func expired() {
+    package override func expired() {
         switch life {
         case .refusing: answerRefusal()
         case .open where running?.isWaiting == true: dataConnectionFailed("Nobody connected in time.")

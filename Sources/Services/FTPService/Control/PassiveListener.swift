@@ -1,8 +1,8 @@
 import FTPProtocol
-import SystemSupport
+package import SystemSupport
 
 /// The passive port of one session, kept from one transfer to the next. Belongs to the control thread.
-final class PassiveListener: EventLoop.Source {
+package final class PassiveListener: EventLoop.Source {
     private let socket: Descriptor
     private unowned let loop: EventLoop
     let port: UInt16
@@ -50,20 +50,20 @@ final class PassiveListener: EventLoop.Source {
         loop.setDeadline(self, in: unusedSeconds)
     }
 
-    override func ready(_ readiness: Readiness) {
+    package override func ready(_ readiness: Readiness) {
         while let body = whoWaits, let accepted = try? socket.accept() {
             let peer = accepted.peer
             body(accepted.take(), peer)
         }
     }
 
-    override func expired() { onUnused() }
+    package override func expired() { onUnused() }
 
     func close() { loop.remove(self) }
 }
 
 /// An active data connection on its way to the client.
-final class ActiveConnector: EventLoop.Source {
+package final class ActiveConnector: EventLoop.Source {
     private var socket: Descriptor?
     private unowned let loop: EventLoop
     /// Gets the socket once it is connected, or nil and why not.
@@ -82,7 +82,7 @@ final class ActiveConnector: EventLoop.Source {
         try loop.add(self, number, .output)
     }
 
-    override func ready(_ readiness: Readiness) {
+    package override func ready(_ readiness: Readiness) {
         guard let connected = take() else { return }
         if let errno = connected.socketError() { return completion(nil, errno.description) }
         completion(connected, "")

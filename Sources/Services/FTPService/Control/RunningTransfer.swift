@@ -1,7 +1,9 @@
 import FFSModel
+import ConfigurationSchema
 import FTPProtocol
 import Logging
 import SystemSupport
+import TLSEngine
 
 /// What a data command wants sent.
 struct TransferPlan {

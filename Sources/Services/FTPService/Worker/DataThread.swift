@@ -15,7 +15,7 @@ package final class DataThread: Sendable {
         let started = Monitor<Result<Mailbox, SystemError>?>(nil)
         let thread = try SystemThread(name: "data-\(index)") {
             let loop: EventLoop
-            do { loop = try EventLoop() } catch {
+            do throws(SystemError) { loop = try EventLoop() } catch {
                 return started.withLock(wake: .all) { $0 = .failure(error) }
             }
             let mailbox = loop.mailbox

@@ -1,4 +1,4 @@
-import ConfigurationSchema
+package import ConfigurationSchema
 package import FFSModel
 package import FTPProtocol
 
@@ -84,7 +84,8 @@ package struct AddressSet: Sendable {
         var networks: [Network] = []
         for text in texts where !text.isEmpty {
             guard let network = Network(text) else {
-                throw Failure(.configuration, "\(option): \(text) is neither an address nor a network such as 10.0.0.0/8")
+                throw Failure(
+                    .configuration, "\(option): \(text) is neither an address nor a network such as 10.0.0.0/8")
             }
             networks.append(network)
         }

@@ -1,6 +1,5 @@
-package import FFSModel
-package import Logging
-package import SystemSupport
+import FFSModel
+import SystemSupport
 package import TLSEngine
 
 /// The heart of a worker process: what its control thread's sessions share. Confined before it is made.
@@ -52,9 +51,6 @@ package final class Worker {
         for session in loop.sources(of: ControlSession.self) where session.account?.ended != nil {
             session.accountEnded(now: time)
         }
-        for session in loop.sources(of: HTTPSession.self) where session.account?.ended != nil {
-            session.accountEnded(now: time)
-        }
     }
 
     // MARK: Sessions
@@ -64,7 +60,9 @@ package final class Worker {
         if isDraining { return "draining" }
         guard sessionCount < settings.sessions else { return "ftp.sessions" }
         let key = Self.key(peer)
-        guard sessionsByAddress[key, default: 0] < settings.sessionsPerAddress else { return "ftp.sessions-per-address" }
+        guard sessionsByAddress[key, default: 0] < settings.sessionsPerAddress else {
+            return "ftp.sessions-per-address"
+        }
         sessionsByAddress[key, default: 0] += 1
         sessionCount += 1
         return nil
@@ -91,7 +89,6 @@ package final class Worker {
     package func drain() {
         isDraining = true
         for session in loop.sources(of: ControlSession.self) { session.drain() }
-        for session in loop.sources(of: HTTPSession.self) { session.drain() }
         if sessionCount == 0 { onIdle() }
     }
 }
