@@ -10,7 +10,7 @@ package struct ClientConnection: Sendable {
         case closed
     }
 
-    package enum Event: Sendable {
+    package enum Event: Sendable, Equatable {
         /// The server proved that it holds the key; documents may be sent.
         case opened
         case document([UInt8])

@@ -18,7 +18,7 @@ package struct ServerConnection: Sendable {
         case closed
     }
 
-    package enum Event: Sendable {
+    package enum Event: Sendable, Equatable {
         /// The hello to send back.
         case greeted([UInt8])
         case document([UInt8])

@@ -74,11 +74,3 @@ struct ConversationTests {
 
 /// A line or lines without the last CR LF.
 private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes.dropLast(2), as: UTF8.self) }
-
-extension ClientConnection {
-    mutating func feed(_ bytes: [UInt8]) { bytes.withUnsafeBytes { receive($0) } }
-}
-
-extension ServerConnection {
-    mutating func feed(_ bytes: [UInt8]) { bytes.withUnsafeBytes { receive($0) } }
-}
