@@ -1,0 +1,152 @@
+package import FFSModel
+import SystemSupport
+
+/// A file or folder that an operator wants to publish: looked through before a byte is copied, so that all that
+/// is wrong with it is said at once.
+package struct SourceTree: Sendable {
+    struct SourceFile: Sendable {
+        /// Path in the product.
+        let path: RelativePath
+        let status: FileStatus
+    }
+
+    struct SourceFolder: Sendable {
+        /// Empty for the top.
+        let path: [UInt8]
+        let status: FileStatus
+    }
+
+    /// As the operator wrote it.
+    package let path: String
+    /// The folder, or the one that holds the single file.
+    let top: Repository.OpenDirectory
+    let files: [SourceFile]
+    let folders: [SourceFolder]
+    package var fileCount: Int { files.count }
+    /// Bytes of all files.
+    package let size: Int
+
+    /// Looks at every file below `path`.
+    ///
+    /// - Throws: `badRequest` naming up to ten files that cannot be published and why: symbolic links, devices,
+    ///   FIFOs, sockets, set-user-id and set-group-id files, names that break the rules of ``RelativePath``.
+    package init(path: String) throws(Failure) {
+        var scan = SourceScan(source: path)
+        let bytes = Array(path.utf8)
+        let trimmed = Array(bytes.prefix(1 + (bytes.lastIndex { $0 != UInt8(ascii: "/") } ?? 0)))
+        guard let cPath = CPath(bytes: trimmed), !bytes.isEmpty else {
+            throw Failure(.badRequest, "the path of the source is empty or holds a NUL byte")
+        }
+        do { top = try Self.open(trimmed, cPath, &scan) } catch {
+            throw error.failure("cannot read the source \(path)")
+        }
+        try scan.throwProblems()
+        self.path = path
+        files = scan.files
+        folders = scan.folders
+        size = scan.size
+    }
+
+    /// Opens the folder that holds what will be published, and looks through it.
+    private static func open(
+        _ bytes: [UInt8], _ path: CPath, _ scan: inout SourceScan
+    ) throws(SystemError) -> Repository.OpenDirectory {
+        let status = try Descriptor.open(path, [.pathOnly, .noFollow]).status()
+        switch status.kind {
+        case .directory:
+            let top = try Descriptor.open(path, [.read, .directory])
+            try scan.walk(top)
+            return Repository.OpenDirectory(top)
+        case .file:
+            let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
+            let parent = slash.map { $0 == 0 ? bytes[...0] : bytes[..<$0] }
+            scan.look(at: slash.map { Array(bytes[($0 + 1)...]) } ?? bytes, status)
+            let folder = try Descriptor.open(parent.flatMap { CPath(bytes: $0) } ?? ".", [.read, .directory])
+            return Repository.OpenDirectory(folder)
+        default:
+            scan.refuse(bytes, status.kind == .symbolicLink ? "a symbolic link; name its target" : status.kind.noun)
+            return Repository.OpenDirectory(try Descriptor.open(".", [.pathOnly, .directory]))
+        }
+    }
+
+    /// Throws when a folder gained or lost entries since it was looked at.
+    func checkFoldersUnchanged() throws(Failure) {
+        for folder in folders {
+            let now: FileStatus?
+            do throws(SystemError) {
+                let path = CPath(bytes: folder.path.isEmpty ? [UInt8(ascii: ".")] : folder.path) ?? "."
+                now = try top.descriptor.open(path, [.pathOnly, .directory], rules: [.beneath, .noSymbolicLinks])
+                    .status()
+            } catch { now = nil }
+            guard let now, now.isSameFile(as: folder.status), now.modified == folder.status.modified else {
+                throw Self.changed("folder", folder.path.isEmpty ? path : printablePath(folder.path))
+            }
+        }
+    }
+
+    static func changed(_ noun: String, _ path: String) -> Failure {
+        Failure(
+            .badRequest,
+            "the \(noun) \(path) changed while it was published; nothing was published: let it come to rest and repeat")
+    }
+}
+
+/// The walk of a source tree.
+private struct SourceScan {
+    let source: String
+    var files: [SourceTree.SourceFile] = []
+    var folders: [SourceTree.SourceFolder] = []
+    var size = 0
+    private var problems: [String] = []
+    private var problemCount = 0
+
+    init(source: String) { self.source = source }
+
+    mutating func refuse(_ path: some Sequence<UInt8>, _ reason: String) {
+        problemCount += 1
+        if problems.count < 10 { problems.append("\(printablePath(path)) is \(reason)") }
+    }
+
+    func throwProblems() throws(Failure) {
+        guard problemCount == 0 else {
+            let more = problemCount > problems.count ? "; and \(problemCount - problems.count) more" : ""
+            throw Failure(
+                .badRequest, "\(source) cannot be published: \(problems.joined(separator: "; "))\(more)")
+        }
+        guard !files.isEmpty else { throw Failure(.badRequest, "\(source) cannot be published: it holds no files") }
+    }
+
+    /// Breadth first; each folder is opened by its path below the top, with no symbolic link on the way.
+    mutating func walk(_ top: borrowing Descriptor) throws(SystemError) {
+        var queue: [[UInt8]] = [[]]
+        var next = 0
+        while next < queue.count {
+            let path = queue[next]
+            queue[next] = []
+            next += 1
+            guard path.count < 4096 else {
+                refuse(path.prefix(60), "deeper than 4,095 bytes of path")
+                continue
+            }
+            let place = CPath(bytes: path.isEmpty ? [UInt8(ascii: ".")] : path) ?? "."
+            let folder = try top.open(place, [.read, .directory], rules: [.beneath, .noSymbolicLinks])
+            folders.append(SourceTree.SourceFolder(path: path, status: try folder.status()))
+            for entry in try folder.entries() {
+                let child = path.isEmpty ? entry.name.bytes : path + [UInt8(ascii: "/")] + entry.name.bytes
+                let status = try folder.status(of: entry.name)
+                if status.kind == .directory { queue.append(child) } else { look(at: child, status) }
+            }
+        }
+    }
+
+    mutating func look(at path: [UInt8], _ status: FileStatus) {
+        guard status.kind == .file else { return refuse(path, status.kind.noun) }
+        guard status.permissions & 0o6000 == 0 else {
+            return refuse(path, "set-user-id or set-group-id (chmod ug-s removes that)")
+        }
+        do {
+            files.append(SourceTree.SourceFile(path: try RelativePath(bytes: path), status: status))
+            size += status.size
+        } catch { refuse(path, "badly named (\(error))") }
+    }
+}
