@@ -80,7 +80,13 @@ package final class SQLiteMasterDatabase: MasterDatabase {
         }
     }
 
-    package func close() async throws { try pool.close() }
+    /// Also brings the whole log into the file: whoever copies that file of a stopped daemon has everything.
+    package func close() async throws {
+        do {
+            _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+            try pool.close()
+        } catch let error as DatabaseError { throw Self.failure(error, path: pool.path) }
+    }
 
     /// Rows whose references lead nowhere, left by SQL that ran without foreign keys; for the check at start.
     package func brokenReferences() async throws -> Int {
