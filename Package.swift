@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 // The layers, top to bottom: Daemons → Services → Clients → System → Protocols → Model → C.
 // Imports run strictly downward and a service never imports another service;
-// Tests/LayerTests checks both against this manifest.
+// Tests/Project checks both.
 
 import PackageDescription
 

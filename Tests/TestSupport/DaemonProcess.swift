@@ -7,6 +7,8 @@ package final class DaemonProcess: Sendable {
     package let name: String
     package let processIdentifier: Int32
     package let logPath: String
+    /// Bytes that were in the log before.
+    private let logStart: Int
     private let exit: Task<Int32, any Error>
     /// Set once the process was waited for and its id may be another's.
     private let gone: Flag
@@ -17,6 +19,7 @@ package final class DaemonProcess: Sendable {
     package static func start(
         _ words: [String], name: String, logPath: String, environment: [String: String] = [:]
     ) async throws -> DaemonProcess {
+        let logStart = Files.exists(logPath) ? try Files.size(logPath) : 0
         let variables = environment.map { "\($0)=\($1)" }
         // The shell opens the log and becomes the program, so the process id is the program's.
         let arguments = variables + ["sh", "-c", #"exec 2>>"$0" >&2; exec "$@""#, logPath] + words
@@ -44,17 +47,24 @@ package final class DaemonProcess: Sendable {
         throw TestFailure("\(name) did not start: \(await exit.result)")
     }
 
-    private init(name: String, processIdentifier: Int32, logPath: String, exit: Task<Int32, any Error>, gone: Flag) {
+    private init(
+        name: String, processIdentifier: Int32, logPath: String, logStart: Int, exit: Task<Int32, any Error>, gone: Flag
+    ) {
         self.name = name
         self.processIdentifier = processIdentifier
         self.logPath = logPath
+        self.logStart = logStart
         self.exit = exit
         self.gone = gone
     }
 
     deinit { signal(SIGKILL) }
 
-    package var log: String { (try? Files.read(logPath)) ?? "" }
+    /// What it has logged since it was started; an earlier process's lines in the same file are left out.
+    package var log: String {
+        guard let all = try? Files.read(logPath) else { return "" }
+        return String(decoding: all.utf8.dropFirst(logStart), as: UTF8.self)
+    }
 
     package var isRunning: Bool { !gone.value.load(ordering: .acquiring) }
 
