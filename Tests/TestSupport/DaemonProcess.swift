@@ -42,7 +42,8 @@ package final class DaemonProcess: Sendable {
         }
         for await processIdentifier in started {
             return DaemonProcess(
-                name: name, processIdentifier: processIdentifier, logPath: logPath, exit: exit, gone: gone)
+                name: name, processIdentifier: processIdentifier, logPath: logPath, logStart: logStart, exit: exit,
+                gone: gone)
         }
         throw TestFailure("\(name) did not start: \(await exit.result)")
     }
