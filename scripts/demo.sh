@@ -168,7 +168,7 @@ demo() {
     step "Creating customer demo and their entitlements"
     start=$(seconds)
     password=$(openssl rand -hex 12)
-    printf '%s\n' "$password" | ctl customer create demo --display-name "Demo Customer" ||
+    printf '%s\n' "$password" | ctl customer add demo --password-stdin --display-name "Demo Customer" ||
         fail 70 "the customer could not be created"
     for product in release small big; do
         ctl entitlement grant demo "ffs-$product" || fail 70 "the entitlement to ffs-$product could not be granted"
