@@ -22,6 +22,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -68,6 +69,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -133,9 +135,9 @@ let package = Package(
         library(
             "Services", "FTPService",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "TLSEngine",
-                "SystemSupport",
-                "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1, crypto,
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
+                "TLSEngine", "SystemSupport", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
+                nioHTTP2, crypto,
             ]),
         library(
             "Services", "WebFront",

@@ -1,0 +1,139 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import SystemSupport
+
+/// Sends one answer's body: reads ahead by one chunk, writes while the channel takes it, holds at most two chunks.
+/// Lives on the event loop; reads that may wait for a disk run on the pool.
+final class BodyPump {
+    enum Piece {
+        case bytes([UInt8])
+        /// Bytes of the source's file.
+        case file(Range<Int>)
+        case listing(DirectoryLister)
+    }
+
+    struct Source {
+        let file: OpenFile?
+        let pieces: [Piece]
+    }
+
+    /// Bytes of a read. Also what a client must take within the stall time.
+    private static let chunk = 131_072
+    /// Up to this size a file is read at once: it is in the page cache or costs one seek.
+    private static let inline = 65_536
+
+    let started = NIODeadline.now()
+    private let context: ChannelHandlerContext
+    private let pool: NIOThreadPool
+    private let file: OpenFile?
+    private var pieces: ArraySlice<Piece>
+    private var onEnd: ((_ sent: Int, _ isComplete: Bool) -> Void)?
+    private var isReading = false
+    private var outstanding = 0
+    private var sent = 0
+
+    init(
+        _ source: Source, on context: ChannelHandlerContext, pool: NIOThreadPool,
+        onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
+    ) {
+        self.context = context
+        self.pool = pool
+        file = source.file
+        pieces = source.pieces[...]
+        self.onEnd = onEnd
+    }
+
+    /// Goes on as far as it can.
+    func go() {
+        while onEnd != nil, !isReading, outstanding < 2, context.channel.isWritable || outstanding == 0 {
+            guard let piece = pieces.popFirst() else {
+                if outstanding == 0 { end(isComplete: true) }
+                return
+            }
+            switch piece {
+            case .bytes(let bytes): write(context.channel.allocator.buffer(bytes: bytes), counts: false)
+            case .file(let range): send(range)
+            case .listing(let lister):
+                var out: [UInt8] = []
+                if lister.next(into: &out) { pieces = [.listing(lister)] + pieces }
+                write(context.channel.allocator.buffer(bytes: out), counts: false)
+            }
+        }
+    }
+
+    private func send(_ range: Range<Int>) {
+        guard let file, !range.isEmpty else { return }
+        let part = range.prefix(Self.chunk)
+        if part.count < range.count { pieces = [.file(part.endIndex..<range.upperBound)] + pieces }
+        if range.count <= Self.inline {
+            do { try write(Self.read(file, part, context.channel.allocator), counts: true) } catch {
+                end(isComplete: false)
+            }
+            return
+        }
+        isReading = true
+        let allocator = context.channel.allocator
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        pool.runIfActive(eventLoop: context.eventLoop) { try Self.read(file, part, allocator) }.whenComplete { result in
+            me.value.didRead(result)
+        }
+    }
+
+    private func didRead(_ result: Result<ByteBuffer, any Error>) {
+        isReading = false
+        guard onEnd != nil else { return }
+        switch result {
+        case .success(let buffer):
+            write(buffer, counts: true)
+            go()
+        case .failure: end(isComplete: false)
+        }
+    }
+
+    private struct FileEndedEarly: Error {}
+
+    private static func read(
+        _ file: OpenFile, _ range: Range<Int>, _ allocator: ByteBufferAllocator
+    ) throws -> ByteBuffer {
+        var buffer = allocator.buffer(capacity: range.count)
+        try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: range.count) { space in
+            var count = 0
+            while count < range.count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: space[count..<range.count])
+                let got = try file.descriptor.read(into: rest, at: range.lowerBound + count)
+                // Objects never change; a shorter file is a broken disk, and a short answer must not look whole.
+                guard got > 0 else { throw FileEndedEarly() }
+                count += got
+            }
+            return count
+        }
+        return buffer
+    }
+
+    private func write(_ buffer: ByteBuffer, counts: Bool) {
+        let count = counts ? buffer.readableBytes : 0
+        outstanding += 1
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.writeAndFlush(NIOAny(HTTPServerResponsePart.body(.byteBuffer(buffer)))).whenComplete { result in
+            me.value.didWrite(count, result)
+        }
+    }
+
+    private func didWrite(_ count: Int, _ result: Result<Void, any Error>) {
+        outstanding -= 1
+        switch result {
+        case .success:
+            sent += count
+            go()
+        case .failure: end(isComplete: false)
+        }
+    }
+
+    /// Reports once.
+    func end(isComplete: Bool) {
+        guard let report = onEnd else { return }
+        onEnd = nil
+        report(sent, isComplete)
+    }
+}
