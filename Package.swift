@@ -185,7 +185,7 @@ let package = Package(
             "System", "CommlinkTransport",
             ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),
         tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging, coreMetrics]),
-        tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel"]),
+        tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel", "TestSupport"]),
         tests(
             "Services", "AuthService",
             [
@@ -195,7 +195,10 @@ let package = Package(
             resources: [.copy("Support/schema-1.sql")]),
         tests(
             "Services", "StagingService",
-            ["StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel"]),
+            [
+                "StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel",
+                "DaemonKit", "ConfigurationSchema", "TestSupport", logging,
+            ]),
         tests("Services", "FTPService", ["FTPService", "FTPProtocol", "StoredFormats", "FFSModel"]),
         tests(
             "Services", "WebFront",

@@ -14,7 +14,30 @@ extension Options {
             "The repository. Must be on one file system and mount with staging.accounts.")
         package static let accounts = Option(
             "staging.accounts", "/srv/ffs/accounts", "The account area, which is also the account database.")
+        package static let threads = Option(
+            "staging.threads", 2, unit: "threads", bounds: 1...64,
+            "Threads that build account trees. More than the file system's journal can feed do not help.")
+        package static let queue = Option(
+            "staging.queue", 512, unit: "requests", bounds: 1...65_536,
+            "Requests that may wait for a thread; further ones are told to come back (busy).")
+        package static let linkCeiling = Option(
+            "staging.link-ceiling", 64_000, unit: "links", bounds: 2...2_000_000_000,
+            "Links to one inode after which a replica takes over. ext4 allows 65,000, btrfs 65,535; a lower limit of the file system is noticed by itself."
+        )
+        package static let maxLifetime = Option(
+            "staging.max-lifetime", 31_536_000, unit: "s", bounds: 1...31_536_000,
+            "Longest life an account may be given, at its creation and at each extension.")
+        package static let reapRate = Option(
+            "staging.reap-rate", 20_000, unit: "files/s", bounds: 1...10_000_000,
+            "Files of withdrawn accounts that are unlinked in a second, so that a mass expiry slows nobody down.")
+        package static let remember = Option(
+            "staging.remember", 172_800, unit: "s", bounds: 86_400...31_536_000,
+            "How long a withdrawn account's record is kept: a repeated request is told that it is gone instead of getting a new account."
+        )
 
-        package static let all: [any AnyOption] = [user, address, basePort, portCount, repository, accounts]
+        package static let all: [any AnyOption] = [
+            user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
+            reapRate, remember,
+        ]
     }
 }

@@ -1,0 +1,14 @@
+import ArgumentParser
+import DaemonKit
+import StagingService
+
+@main struct FFSStaged: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ffsstaged",
+        abstract: "The storage host of FFS, the Fulfillment Server: keeps the repository, builds customers' accounts.",
+        version: ffsVersion)
+
+    @OptionGroup var options: DaemonOptions
+
+    func run() async throws { try await runDaemon(StagingDaemon.self, options) }
+}

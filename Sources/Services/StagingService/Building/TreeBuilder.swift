@@ -1,0 +1,120 @@
+import FFSModel
+import StoredFormats
+import SystemSupport
+
+/// Makes the tree of one account in `.building`. Everything is relative to open directories.
+struct TreeBuilder: Sendable {
+    let store: AccountStore
+    let linker: ObjectLinker
+
+    /// Files a thread links before it looks for more urgent work: a few milliseconds.
+    static let chunkSize = 1_024
+
+    /// Makes `.building/<account>/root` and in it all folders of all plans.
+    func begin(_ account: AccountID, _ plans: [ContentPlan]) throws(Failure) -> BuildTree {
+        do throws(SystemError) {
+            let name = CPath(account.text)
+            try store.building.makeDirectory(name, permissions: 0o750)
+            let folder = try store.building.open(name, [.read, .directory])
+            try folder.makeDirectory(CPath(AccountArea.root), permissions: 0o755)
+            let root = try folder.open(CPath(AccountArea.root), [.read, .directory])
+            for plan in plans {
+                let top = CPath(plan.item.folder)
+                try root.makeDirectory(top, permissions: 0o755)
+                guard plan.folders.count > 1 else { continue }
+                let directory = try root.open(top, [.pathOnly, .directory])
+                for folder in plan.folders.dropFirst() {
+                    try directory.makeDirectory(plan.strings[folder.path], permissions: 0o755)
+                }
+            }
+            return BuildTree(account: folder, root: root)
+        } catch { throw error.failure("cannot build the account") }
+    }
+
+    /// Cuts `plan` into chunks.
+    static func parts(of plan: ContentPlan) -> [[(folder: Int, files: Range<Int>)]] {
+        var chunks: [[(folder: Int, files: Range<Int>)]] = []
+        var current: [(folder: Int, files: Range<Int>)] = []
+        var room = chunkSize
+        for (number, folder) in plan.folders.enumerated() {
+            var rest = folder.files
+            while !rest.isEmpty {
+                let part = rest.prefix(room)
+                current.append((number, part))
+                // A folder costs an open as well.
+                room -= part.count + 1
+                rest = rest.dropFirst(part.count)
+                if room <= 0 {
+                    chunks.append(current)
+                    current = []
+                    room = chunkSize
+                }
+            }
+        }
+        if !current.isEmpty { chunks.append(current) }
+        return chunks
+    }
+
+    /// Links the files of one chunk.
+    func link(
+        _ parts: [(folder: Int, files: Range<Int>)], of plan: ContentPlan, into tree: BuildTree
+    ) throws(Failure) {
+        let top: Descriptor
+        do { top = try tree.root.open(CPath(plan.item.folder), [.pathOnly, .directory]) } catch {
+            throw error.failure("cannot build the account")
+        }
+        for part in parts {
+            if part.folder == 0 {
+                try link(part.files, of: plan, into: top)
+                continue
+            }
+            let folder: Descriptor
+            do { folder = try top.open(plan.strings[plan.folders[part.folder].path], [.pathOnly, .directory]) } catch {
+                throw error.failure("cannot build the account")
+            }
+            try link(part.files, of: plan, into: folder)
+        }
+    }
+
+    private func link(
+        _ files: Range<Int>, of plan: ContentPlan, into folder: borrowing Descriptor
+    ) throws(Failure) {
+        try plan.files.withUnsafeBufferPointer { all throws(Failure) in
+            for file in all[files] {
+                let name = plan.strings[file.name]
+                if file.object >= 0 {
+                    try linker.link(file.object, of: plan.objects, to: folder, name)
+                } else {
+                    try createEmpty(name, in: folder)
+                }
+            }
+        }
+    }
+
+    /// Empty files are created: all empty files of the world would share one inode's link limit.
+    private func createEmpty(_ name: UnsafePointer<CChar>, in folder: borrowing Descriptor) throws(Failure) {
+        do { try folder.open(name, [.write, .create, .exclusive], permissions: 0o444).close() } catch {
+            throw error.failure("cannot build the account")
+        }
+    }
+
+    /// SHA256SUMS and, last, the record.
+    func complete(_ job: BuildJob) throws(Failure) {
+        if job.plans.count == 1 {
+            // One version alone: its list is an object, as good as any other file.
+            let plan = job.plans[0]
+            try CPath(AccountArea.sums).withCString { name throws(Failure) in
+                try linker.link(plan.sums, of: plan.objects, to: job.tree.root, name)
+            }
+        }
+        do throws(SystemError) {
+            if job.plans.count > 1 {
+                var sums: [UInt8] = []
+                for plan in job.plans { sums += ChecksumFile.render(plan.manifest, folder: plan.item.folder) }
+                try job.tree.root.writeFile(CPath(AccountArea.sums), sums, permissions: 0o444, durable: false)
+            }
+            try job.tree.account.writeFile(
+                CPath(AccountArea.record), job.record.serialized(), permissions: 0o640, durable: false)
+        } catch { throw error.failure("cannot build the account") }
+    }
+}

@@ -1,0 +1,116 @@
+package import ConfigurationSchema
+package import DaemonKit
+import FFSModel
+import Logging
+import Metrics
+package import Requests
+package import ServiceLifecycle
+import SystemSupport
+
+/// ffsstaged(8): the StagingEngine behind the web-storage link and the control socket.
+package struct StagingDaemon: Daemon {
+    package static let name = "ffsstaged"
+    package static var user: ConfigurationSchema.Option<String>? { Options.Staging.user }
+
+    package let requestTable: RequestTable
+    package let services: [any Service]
+    private let engine: StagingEngine
+    private let commlink: CommlinkService
+
+    /// While still root: whatever is made in the account area shall have the area's group, which is ffsftpd's.
+    /// The owner, who is not in that group, could not set this bit.
+    package static func prepare(_ environment: DaemonEnvironment) throws {
+        guard SystemUser.isRoot else { return }
+        let path = environment.configuration[Options.Staging.accounts]
+        do {
+            let area = try Descriptor.open(CPath(path), [.read, .directory])
+            let status = try area.status()
+            if status.permissions & 0o2000 == 0 { try area.setPermissions(status.permissions | 0o2000) }
+        } catch { throw error.failure("cannot prepare the account area", .configuration) }
+    }
+
+    package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
+        let configuration = environment.configuration
+        return StartupChecks.run(StagingSettings(configuration), reader: configuration[Options.FTP.user])
+            + [environment.checkKeyBag(of: .webStorage)]
+    }
+
+    package init(_ environment: DaemonEnvironment) async throws {
+        let configuration = environment.configuration
+        // Trees are for others to read; what is private is made so by its own mode.
+        Privileges.setCreationMask(0o022)
+        let engine = try StagingEngine(settings: StagingSettings(configuration), logger: environment.logger)
+        self.engine = engine
+        requestTable = engine.requestTable(daemon: Self.name, version: ffsVersion)
+        let first = configuration[Options.Staging.basePort]
+        commlink = try CommlinkService(
+            environment, link: .webStorage, address: configuration[Options.Staging.address],
+            ports: first...(first + configuration[Options.Staging.portCount] - 1), table: requestTable)
+        // Ended in reverse order: the threads stop when nobody can ask any more.
+        services = [EngineService(engine: engine), commlink]
+    }
+
+    package func reload(_ environment: DaemonEnvironment) async throws { try commlink.reload() }
+
+    package var counts: [DaemonStatus.Reply.Value] { engine.counts }
+}
+
+/// Ends the engine's threads at the end.
+private struct EngineService: Service {
+    let engine: StagingEngine
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await withCheckedContinuation { continuation in
+            // Not on Swift's pool: it waits for what was begun.
+            do {
+                try SystemThread(name: "stop") {
+                    engine.stop()
+                    continuation.resume()
+                }.detach()
+            } catch {
+                engine.stop()
+                continuation.resume()
+            }
+        }
+    }
+}
+
+extension StagingEngine {
+    /// The handlers of every request that ffsstaged serves.
+    package func requestTable(daemon: String, version: String) -> RequestTable {
+        var table = RequestTable(daemon: daemon, version: version, clock: clock.now)
+        table.on(StageCreate.self) { [self] request, context in
+            let start = SystemClock.monotonic()
+            let account = try await create(request, id: context.id)
+            let elapsed = SystemClock.monotonic() - start
+            Timer(label: "ffs_staging_seconds").recordNanoseconds(elapsed)
+            Counter(label: "ffs_accounts_staged_total").increment()
+            logger.info(
+                "account staged",
+                metadata: [
+                    "account": "\(account.account)", "customer": "\(request.customer)", "files": "\(account.fileCount)",
+                    "bytes": "\(account.bytes)", "microseconds": "\(elapsed / 1_000)", "trace": "\(context.trace)",
+                ])
+            return account
+        }
+        table.on(StageExtend.self) { [self] request, _ in
+            try await extend(request.account, lifetime: request.lifetime)
+        }
+        table.on(StageRevoke.self) { [self] request, _ in
+            try await revoke(request.account, policy: request.policy)
+            return Done()
+        }
+        table.on(StageStatus.self) { [self] request, _ in try await status(request.account) }
+        table.on(StageList.self) { [self] request, _ in try await list(request) }
+        return table
+    }
+
+    /// What `ffsctl status` shows.
+    package var counts: [DaemonStatus.Reply.Value] {
+        [
+            DaemonStatus.Reply.Value("ffs_accounts", index.count),
+            DaemonStatus.Reply.Value("ffs_staging_queue", scheduler.waiting),
+        ]
+    }
+}

@@ -1,0 +1,92 @@
+package import FFSModel
+import Logging
+package import Requests
+import Repository
+import StoredFormats
+import SystemSupport
+
+/// Requests about accounts that exist.
+extension StagingEngine {
+    /// `stage.status`.
+    package func status(_ account: AccountID) async throws(Failure) -> StagedAccount {
+        try await scheduler.run { [self] () throws(Failure) in reply(try living(account), password: nil) }
+    }
+
+    /// `stage.extend`.
+    package func extend(_ account: AccountID, lifetime: Int) async throws(Failure) -> StagedAccount {
+        try check(lifetime: lifetime)
+        return try await scheduler.run { [self] () throws(Failure) in
+            let record = try keeper.changing { () throws(Failure) in
+                let record = try living(account).extended(to: clock.now() + Int64(lifetime))
+                do throws(SystemError) { try store.rewrite(record) } catch {
+                    throw error.failure("cannot extend account \(account)")
+                }
+                index.add(record)
+                return record
+            }
+            logger.info("account extended", metadata: ["account": "\(account)", "expires": "\(record.expires)"])
+            return reply(record, password: nil)
+        }
+    }
+
+    /// `stage.revoke`.
+    package func revoke(_ account: AccountID, policy: ExpiryPolicy?) async throws(Failure) {
+        try await scheduler.run { [self] () throws(Failure) in
+            try keeper.changing { () throws(Failure) in
+                let record = try living(account)
+                try keeper.withdraw(record.withdrawn(at: clock.now(), policy: policy ?? record.policy), rewrite: true)
+            }
+            logger.info("account revoked", metadata: ["account": "\(account)"])
+        }
+    }
+
+    /// `stage.list`.
+    package func list(_ request: StageList) async throws(Failure) -> StageList.Reply {
+        try await scheduler.run { [self] () throws(Failure) in
+            guard let page = index.page(customer: request.customer, after: request.after, limit: request.limit + 1)
+            else { throw Failure(.busy, "the account area is still being read; repeat in a second", retryAfter: 1) }
+            var rows: [StageList.Row] = []
+            // A document may have 4,096 elements.
+            var room = 4_000
+            for account in page {
+                // Withdrawn since the page was taken.
+                guard case .live(let record) = try? store.find(account) else { continue }
+                room -= 5 + record.items.count
+                guard rows.count < request.limit, room > 0 else { return StageList.Reply(rows: rows, more: true) }
+                rows.append(
+                    StageList.Row(
+                        account: account, customer: record.customer, items: record.items, created: record.created,
+                        expires: record.expires))
+            }
+            return StageList.Reply(rows: rows, more: false)
+        }
+    }
+
+    /// The record of an account that may still be used; throws `gone` or `not-found`.
+    private func living(_ account: AccountID) throws(Failure) -> AccountRecord {
+        switch try store.find(account) {
+        case .live(let record) where record.isLive(at: clock.now()): return record
+        case .live, .withdrawn: throw Self.gone(account)
+        case nil: throw Failure(.notFound, "there is no account \(account) on this storage host")
+        }
+    }
+
+    /// The reply for a record; files are listed as far as their versions are still published.
+    func reply(_ record: AccountRecord, password: String?) -> StagedAccount {
+        reply(record, record.items.compactMap { item in try? plans.plan(for: item) }, password: password)
+    }
+
+    func reply(_ record: AccountRecord, _ plans: [ContentPlan], password: String?) -> StagedAccount {
+        var files: [StagedFile] = []
+        var room = 700_000
+        for entry in plans.lazy.flatMap(\.listing).prefix(StagedAccount.listedFiles) {
+            room -= 200 + 10 * entry.path.bytes.count
+            guard room > 0 || plans.count == 1 else { break }
+            files.append(StagedFile(path: entry.path, size: entry.size, digest: entry.digest))
+        }
+        return StagedAccount(
+            account: record.account, password: password, customer: record.customer, items: record.items,
+            created: record.created, expires: record.expires, policy: record.policy, order: record.order,
+            fileCount: record.fileCount, bytes: record.bytes, files: files)
+    }
+}

@@ -1,0 +1,217 @@
+package import FFSModel
+package import Logging
+import Repository
+package import Requests
+import StoredFormats
+import Synchronization
+import SystemSupport
+
+extension StagingClock {
+    /// The system's clocks.
+    package static var system: StagingClock {
+        StagingClock(now: { SystemClock.now() }, steady: { SystemClock.sinceBoot() / 1_000_000_000 })
+    }
+}
+
+/// Builds, extends, withdraws and reaps accounts.
+///
+/// File system work runs on threads of its own: the building threads make trees, the committing thread makes them
+/// durable and public, the keeper expires and reaps.
+package final class StagingEngine: Sendable {
+    let settings: StagingSettings
+    let logger: Logger
+    let clock: StagingClock
+    let repository: Repository
+    let store: AccountStore
+    let index = AccountIndex()
+    let plans: PlanCache
+    let builder: TreeBuilder
+    let scheduler: BuildScheduler
+    let committer: Committer
+    let credentials: AccountCredentials
+    let keeper: AccountKeeper
+    /// Creations on their way, with everyone who waits for them: a request that is repeated while it runs joins in.
+    private let underway = Mutex<[AccountID: [Waiter]]>([:])
+
+    typealias Waiter = CheckedContinuation<Result<StagedAccount, Failure>, Never>
+
+    /// Opens repository and account area, mends what a crash left (``Reconciler``) and starts the threads.
+    ///
+    /// - Throws: `configuration`, `denied`, … with what to do.
+    package init(
+        settings: StagingSettings, logger: Logger, clock: StagingClock = .system
+    ) throws(Failure) {
+        self.settings = settings
+        self.logger = logger
+        self.clock = clock
+        let owner: SystemUser?
+        do { owner = try SystemUser(named: settings.owner) } catch { throw error.failure("cannot look up the user") }
+        repository = try Repository(path: settings.repository, owner: owner)
+        store = try AccountStore(path: settings.accounts)
+        credentials = try AccountCredentials.load(directory: settings.stateDirectory)
+        let linker = try ObjectLinker(repository: repository, ceiling: settings.linkCeiling)
+        plans = PlanCache(linker: linker, clock: clock.now)
+        builder = TreeBuilder(store: store, linker: linker)
+        keeper = try AccountKeeper(
+            store: store, index: index, clock: clock, logger: logger, reapRate: settings.reapRate,
+            remember: settings.remember)
+        scheduler = try BuildScheduler(threads: settings.threads, limit: settings.queue)
+        committer = try Committer(store: store)
+        try keeper.start()
+    }
+
+    /// Finishes what was begun, refuses new work and ends all threads. Blocks.
+    package func stop() {
+        scheduler.stop()
+        committer.stop()
+        keeper.stop()
+    }
+
+    // MARK: - Creating
+
+    /// `stage.create`.
+    package func create(_ request: StageCreate, id: RequestID) async throws(Failure) -> StagedAccount {
+        try check(request)
+        let account = credentials.account(for: id)
+        let result: Result<StagedAccount, Failure> = await withCheckedContinuation { waiter in
+            let isFirst = underway.withLock { underway in
+                underway[account, default: []].append(waiter)
+                return underway[account]?.count == 1
+            }
+            guard isFirst else { return }
+            do throws(Failure) {
+                try scheduler.urgent { [self] in
+                    do throws(Failure) { try begin(request, id, account) } catch { settle(account, .failure(error)) }
+                }
+            } catch { settle(account, .failure(error)) }
+        }
+        let made = try result.get()
+        // Only now: a second request that joined in must be the same one.
+        guard made.customer == request.customer, made.items == Self.sorted(request.items) else {
+            throw Self.reused(id)
+        }
+        return made
+    }
+
+    private func settle(_ account: AccountID, _ result: Result<StagedAccount, Failure>) {
+        let waiters = underway.withLock { $0.removeValue(forKey: account) } ?? []
+        for waiter in waiters { waiter.resume(returning: result) }
+    }
+
+    private func check(_ request: StageCreate) throws(Failure) {
+        try check(lifetime: request.lifetime)
+        guard request.items.count <= Self.itemLimit else {
+            throw Failure(.badRequest, "an account holds at most \(Self.itemLimit) versions; make several accounts")
+        }
+        var folders: Set<String> = []
+        for item in request.items where !folders.insert(item.folder).inserted {
+            throw Failure(
+                .badRequest,
+                "\(item.product) \(item.version) and another version would share the folder \(item.folder); stage them in two accounts"
+            )
+        }
+    }
+
+    /// Versions in one account.
+    static let itemLimit = 256
+
+    func check(lifetime: Int) throws(Failure) {
+        guard lifetime <= settings.maxLifetime else {
+            throw Failure(
+                .badRequest, "an account may live \(settings.maxLifetime) s at most here (staging.max-lifetime)")
+        }
+    }
+
+    private static func reused(_ id: RequestID) -> Failure {
+        Failure(.badRequest, "request id \(id) was used for another account; every new request needs a fresh id")
+    }
+
+    static func sorted(_ items: [Item]) -> [Item] {
+        items.sorted { $0.folder.utf8.lexicographicallyPrecedes($1.folder.utf8) }
+    }
+
+    /// On a building thread: a repeat gets what is there, a new request its tree.
+    private func begin(_ request: StageCreate, _ id: RequestID, _ account: AccountID) throws(Failure) {
+        switch try store.find(account) {
+        case .live(let record) where record.isLive(at: clock.now()):
+            return settle(account, .success(reply(record, password: credentials.password(for: id))))
+        case .live, .withdrawn: throw Self.gone(account)
+        case nil: break
+        }
+        var plans: [ContentPlan] = []
+        for item in Self.sorted(request.items) { plans.append(try self.plans.plan(for: item)) }
+        let now = clock.now()
+        let record = AccountRecord(
+            account: account, customer: request.customer, items: plans.map(\.item), created: now,
+            expires: now + Int64(request.lifetime), policy: request.policy, order: request.order, request: id,
+            passwordDigest: .sha256(of: Array(credentials.password(for: id).utf8)),
+            fileCount: plans.reduce(0) { $0 + $1.fileCount }, bytes: plans.reduce(0) { $0 + $1.bytes })
+        try build(record, plans)
+    }
+
+    static func gone(_ account: AccountID) -> Failure {
+        Failure(.gone, "account \(account) has expired or was revoked; send a new request for a new account")
+    }
+
+    private func build(_ record: AccountRecord, _ plans: [ContentPlan]) throws(Failure) {
+        let tree: BuildTree
+        do throws(Failure) { tree = try builder.begin(record.account, plans) } catch {
+            throw abandon(record.account, plans, error)
+        }
+        let chunks = plans.map { TreeBuilder.parts(of: $0) }
+        let count = chunks.reduce(0) { $0 + $1.count }
+        let job = BuildJob(record: record, plans: plans, tree: tree, chunks: max(count, 1)) { [self] result in
+            finish(record, plans, result)
+        }
+        let all = chunks.enumerated().flatMap { plan, chunks in
+            chunks.map { BuildChunk(job: job, plan: plan, parts: $0) }
+        }
+        if count <= 2 {
+            for chunk in all { link(chunk) }
+        } else {
+            scheduler.bulk(all.map { chunk in { [self] in link(chunk) } })
+        }
+    }
+
+    /// One chunk; whoever does the last completes the tree.
+    private func link(_ chunk: BuildChunk) {
+        let job = chunk.job
+        if job.failure.withLock({ $0 == nil }) {
+            do throws(Failure) {
+                try builder.link(chunk.parts, of: job.plans[chunk.plan], into: job.tree)
+            } catch { job.fail(error) }
+        }
+        guard job.pending.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        do throws(Failure) {
+            if let failure = job.failure.withLock({ $0 }) { throw failure }
+            try builder.complete(job)
+            committer.add(job)
+        } catch { job.finish(.failure(error)) }
+    }
+
+    private func finish(_ record: AccountRecord, _ plans: [ContentPlan], _ result: Result<Void, Failure>) {
+        switch result {
+        case .success:
+            index.add(record)
+            let password = credentials.password(for: record.request)
+            settle(record.account, .success(reply(record, plans, password: password)))
+        case .failure(let failure):
+            settle(record.account, .failure(abandon(record.account, plans, failure)))
+        }
+    }
+
+    /// Leaves nothing of a tree that could not be finished.
+    private func abandon(_ account: AccountID, _ plans: [ContentPlan], _ failure: Failure) -> Failure {
+        do throws(SystemError) {
+            try store.discard(CPath(account.text), from: store.building)
+            keeper.reapDiscarded()
+        } catch {
+            if error.errno != .noEntry {
+                logger.error("cannot remove an unfinished tree: \(error)", metadata: ["account": "\(account)"])
+            }
+        }
+        // A plan that named a missing object must not be used again once the repository is mended.
+        if failure.code == .corrupt { for plan in plans { self.plans.forget(plan.item) } }
+        return failure
+    }
+}
