@@ -48,14 +48,14 @@ ctl() { "$programs/ffsctl" --config "$state/etc/ffs/ffs.yaml" "$@"; }
 
 # The directory, its rights and its space, before anything is made.
 demo_place() {
+    case $base_port in *[!0-9]* | '') fail 64 "--base-port takes a number, not $base_port" ;; esac
+    if [ "$base_port" -lt 1024 ] || [ "$base_port" -gt 65000 ]; then fail 64 "--base-port is from 1024 to 65000"; fi
     [ -n "$state" ] && own_state=no || own_state=yes
     [ -n "$state" ] || state=$(mktemp -d "${TMPDIR:-/var/tmp}/ffs-demo.XXXXXX")
     mkdir -p "$state" || fail 73 "cannot make $state"
     state=$(cd "$state" && pwd)
     chmod 755 "$state"
     [ ! -e "$state/demo.env" ] || fail 73 "$state holds a demo already; stop it, remove the directory, or give another --state"
-    case $base_port in *[!0-9]* | '') fail 64 "--base-port takes a number, not $base_port" ;; esac
-    if [ "$base_port" -lt 1024 ] || [ "$base_port" -gt 65000 ]; then fail 64 "--base-port is from 1024 to 65000"; fi
     free=$(df -Pk "$state" | awk 'NR == 2 { print int($4 / 1048576) }')
     [ "$free" -ge 6 ] || fail 73 "$state has $free GiB free; the demo needs 6: a file of 2 GiB, its copy in the repository, and room"
     # Daemons that gave up root must be able to get there.
@@ -196,22 +196,22 @@ demo() {
 demo_as_customer() {
     web=https://localhost:$base_port
     cert=$state/etc/ffs/tls/cert.pem
-    jar=$work/cookies
 
     step "Signing in at $web as the customer"
     start=$(seconds)
     printf '{"customer": "demo", "password": "%s"}' "$password" >"$work/login.json"
-    reply=$(curl -sS --fail-with-body --cacert "$cert" -c "$jar" -H 'Content-Type: application/json' \
-        --data-binary @"$work/login.json" "$web/api/v1/session") || fail 70 "signing in failed: $reply"
+    reply=$(demo_api sessions "$work/login.json") || fail 70 "signing in failed: $reply"
     timed "sign in" "$start"
-    csrf=$(printf '%s' "$reply" | json_text csrf)
+    token=$(printf '%s' "$reply" | json_text token)
+    (umask 077 && printf 'header = "Authorization: Bearer %s"\n' "$token" >"$work/token")
 
     step "Staging all three products"
     start=$(seconds)
-    reply=$(curl -sS --fail-with-body --cacert "$cert" -b "$jar" -H 'Content-Type: application/json' \
-        -H "X-CSRF-Token: $csrf" --data-binary '{"items": [
-            {"product": "ffs-release", "version": "1.0"}, {"product": "ffs-small", "version": "1.0"},
-            {"product": "ffs-big", "version": "1.0"}]}' "$web/api/v1/accounts") || fail 70 "staging failed: $reply"
+    cat >"$work/order.json" <<'JSON'
+{"items": [{"product": "ffs-release", "version": "1.0"}, {"product": "ffs-small", "version": "1.0"},
+           {"product": "ffs-big", "version": "1.0"}]}
+JSON
+    reply=$(demo_api accounts "$work/order.json" -K "$work/token") || fail 70 "staging failed: $reply"
     timed "stage 2,002 files, 2 GiB" "$start"
     login=$(printf '%s' "$reply" | json_text account)
     account_password=$(printf '%s' "$reply" | json_text password)
@@ -226,6 +226,15 @@ demo_as_customer() {
     demo_fetch HTTPS "$https"
 }
 
+# demo_api PATH BODY CURL-OPTION…: one call of the web front's JSON API
+demo_api() {
+    call=$1
+    body=$2
+    shift 2
+    curl -q -sS --fail-with-body --cacert "$cert" -H 'Content-Type: application/json' --data-binary @"$body" "$@" \
+        "$web/api/v1/$call"
+}
+
 # demo_fetch NAME URL CURL-OPTION…: SHA256SUMS, the release and the image; compares with what was published.
 demo_fetch() {
     name=$1
@@ -234,11 +243,11 @@ demo_fetch() {
     step "Fetching over $name with curl, checking SHA-256"
     for file in ffs-release-1.0/ffs.tar.gz ffs-small-1.0/record-1234 ffs-big-1.0/image.bin; do
         start=$(seconds)
-        fetched=$(curl -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/$file" | sha256sum | cut -d ' ' -f 1)
+        fetched=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/$file" | sha256sum | cut -d ' ' -f 1)
         product=${file%-1.0/*}
         published=$(sha256sum "$work/content/${product#ffs-}/${file##*/}" | cut -d ' ' -f 1)
         [ "$fetched" = "$published" ] || fail 65 "$file came over $name as $fetched, not as $published"
-        listed=$(curl -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/SHA256SUMS" |
+        listed=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/SHA256SUMS" |
             awk -v file="$file" '$2 == file { print $1 }')
         [ "$listed" = "$published" ] || fail 65 "SHA256SUMS says $listed of $file, which is $published"
         say "    $file $fetched"
