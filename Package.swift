@@ -162,7 +162,7 @@ let package = Package(
             "ffsctl",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
-                "Repository", "AuthClient", "StagingClient", "DaemonKit", "SystemSupport", argumentParser, logging,
+                "Repository", "AuthClient", "StagingClient", "StagingService", "DaemonKit", "SystemSupport", argumentParser, logging,
                 subprocess,
             ]),
 

@@ -25,6 +25,8 @@ struct FFSCtl: AsyncParsableCommand {
             EntitlementCommand.self,
             OrderCommand.self,
             NodeCommand.self,
+            AccountCommand.self,
+            StagingCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions

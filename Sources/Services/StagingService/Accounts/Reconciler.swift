@@ -79,6 +79,28 @@ package struct Reconciler: Sendable {
         return found
     }
 
+    /// Finds everything that is wrong and mends it: unfinished trees and directories without a record go, accounts whose
+    /// trees disagree with their records are withdrawn. Strangers are left alone.
+    ///
+    /// - Throws: `configuration` when ffsstaged serves the area; then nothing was changed.
+    package static func mend(path: String) throws(Failure) -> [ReconcileFinding] {
+        // Its findings are taken before the lock, which would make it believe that the area is served.
+        let findings = try Reconciler(path: path).findings()
+        let store = try AccountStore(path: path)
+        let reaper = TreeReaper(rate: 1_000_000)
+        do throws(SystemError) {
+            for finding in findings {
+                let name = CPath(finding.path)
+                switch finding.kind {
+                case .stranger: break
+                case .unfinished, .noRecord: try reaper.remove(name, from: store.root) { false }
+                case .badTree, .withdrawn: try store.root.rename(name, to: store.withdrawn, name, ifExists: .refuse)
+                }
+            }
+        } catch { throw error.failure("cannot mend the account area \(path)") }
+        return findings
+    }
+
     private func look(
         at account: AccountID, in area: borrowing Descriptor
     ) throws(SystemError) -> ReconcileFinding? {
