@@ -98,7 +98,7 @@ extension WebFront {
             created: account.created.description, expires: account.expires.description,
             policy: account.policy.description, order: account.order, fileCount: account.fileCount,
             size: account.bytes, links: API.Links(https: links.https, ftps: links.ftps, ftp: links.ftp),
-            commands: commands.recipes.map {
+            commands: (commands.downloads + [commands.verification]).map {
                 API.Command(tool: $0.tool, purpose: $0.purpose, command: $0.command)
             },
             files: account.files.map {

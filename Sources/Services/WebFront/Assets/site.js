@@ -76,6 +76,7 @@
   if (!catalogue) return;
   const boxes = all("input[name=item]", catalogue);
   const sum = catalogue.querySelector(".sum");
+  if (!sum) return;
   const size = (bytes) => {
     const names = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let index = 0;

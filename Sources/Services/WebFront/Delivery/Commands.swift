@@ -16,53 +16,62 @@ struct DownloadCommands: Sendable {
     /// The file that the certificate page saves, named in the commands when it must be trusted by hand.
     static let certificateFile = "ffs-certificate.pem"
     /// More files than this are better fetched by a tool that lists them itself.
-    private static let mostURLs = 12
+    static let mostAddresses = 12
 
     let account: AccountID
     let password: String?
     let places: DownloadPlaces
     /// Whether the tools must be told of the server's certificate, saved as ``certificateFile``.
     let trust: Bool
-    /// What the account holds, in path order; perhaps only the first of them.
-    let files: [RelativePath]
-    let isComplete: Bool
+    /// Every file of the account in path order, `SHA256SUMS` included; nil when there are too many to name.
+    private let files: [RelativePath]?
 
     init(_ account: StagedAccount, password: String?, places: DownloadPlaces, trust: ServerIdentity) {
         self.init(
             account: account.account, password: password, places: places, trust: trust.isSelfSigned(),
-            files: account.files.map(\.path), isComplete: account.files.count == account.fileCount)
+            files: account.files.count == account.fileCount ? account.files.map(\.path) : nil)
     }
 
-    init(
-        account: AccountID, password: String?, places: DownloadPlaces, trust: Bool, files: [RelativePath],
-        isComplete: Bool
-    ) {
+    init(account: AccountID, password: String?, places: DownloadPlaces, trust: Bool, files: [RelativePath]?) {
         self.account = account
         self.password = password
         self.places = places
         self.trust = trust
-        self.files = files
-        self.isComplete = isComplete
+        guard let files, files.count <= Self.mostAddresses, let sums = try? RelativePath("SHA256SUMS") else {
+            self.files = nil
+            return
+        }
+        self.files = [sums] + files.filter { $0 != sums }
+    }
+
+    /// The tools in the order of how many people know them; a tool that cannot do it here is left out.
+    var downloads: [Recipe] { [curl, wget, lftp].compactMap(\.self) }
+
+    /// Run after any of them.
+    var verification: Recipe {
+        Recipe(
+            tool: "sha256sum", purpose: "checks every file",
+            command: "cd \(Escaping.shell(folder)) && sha256sum --check --quiet SHA256SUMS")
     }
 
     private var links: AccountLinks { AccountLinks(account: account, places: places) }
     private var folder: String { "ffs-\(account)" }
 
-    var recipes: [Recipe] { [curl, wget, lftp, verify].compactMap(\.self) }
-
+    /// Names each file; of an account with many, the checksum file alone, as an example to go by.
     private var curl: Recipe? {
-        guard let base = links.https ?? links.ftps ?? links.ftp, let first = files.first else { return nil }
-        let all = isComplete && files.count <= Self.mostURLs
-        var words = ["curl", "--fail", "--create-dirs", "--continue-at", "-", "--user", credentials(":")]
-        if trust { words += ["--cacert", Self.certificateFile] }
+        guard let base = links.https ?? links.ftps ?? links.ftp, let sums = try? RelativePath("SHA256SUMS") else {
+            return nil
+        }
+        var words = ["curl", "--fail", "--create-dirs", "--continue-at -", "--user \(quoted(credentials(":")))"]
+        if trust { words.append("--cacert \(Self.certificateFile)") }
         // Over FTP alone: no byte of the password before TLS.
         if links.https == nil, links.ftps == nil { words.append("--ssl-reqd") }
-        for file in all ? files : [first] {
-            words += ["--output", "\(folder)/\(file)", base + Escaping.urlPath(file.bytes)]
+        let parts = (files ?? [sums]).map { file in
+            "--output \(quoted("\(folder)/\(file)")) \(quoted(base + Escaping.urlPath(file.bytes)))"
         }
         return Recipe(
-            tool: "curl", purpose: all ? "all files, resuming what is there" : "one file, resuming what is there",
-            command: line(words))
+            tool: "curl", purpose: files == nil ? "one file; put any name of the list below" : "all files",
+            command: Self.lines(words) + Self.lineBreak + parts.joined(separator: Self.lineBreak))
     }
 
     /// wget lists a folder by itself over FTP alone; over HTTPS it gets the addresses.
@@ -70,55 +79,52 @@ struct DownloadCommands: Sendable {
         let secret =
             password.map { ["--user=\(account)", "--password=\($0)"] } ?? ["--user=\(account)", "--ask-password"]
         let certificate = trust ? ["--ca-certificate=\(Self.certificateFile)"] : []
-        if let base = links.https, isComplete, files.count <= Self.mostURLs {
+        if let base = links.https, let files {
             let words =
                 ["wget", "--continue", "--force-directories", "--no-host-directories", "--cut-dirs=2"]
                 + ["--directory-prefix=\(folder)"] + secret + certificate
+            let addresses = files.map { quoted(base + Escaping.urlPath($0.bytes)) }
             return Recipe(
-                tool: "wget", purpose: "all files, resuming what is there",
-                command: line(words + files.map { base + Escaping.urlPath($0.bytes) }))
+                tool: "wget", purpose: "all files",
+                command: Self.lines(words.map(quoted)) + Self.lineBreak + addresses.joined(separator: Self.lineBreak))
         }
-        guard let base = links.ftps ?? links.ftp else { return nil }
-        let bare = base.replacing("\(account)@", with: "")
+        guard let base = links.explicit ?? links.withoutLogin.ftps else { return nil }
         let words =
-            ["wget", "--mirror", "--no-host-directories", "--directory-prefix=\(folder)"] + secret
-            + (links.ftps == nil ? [] : certificate)
-        return Recipe(tool: "wget", purpose: "the whole account", command: line(words + [bare]))
+            ["wget", "--mirror", "--no-host-directories", "--directory-prefix=\(folder)"] + secret + certificate
+            + (links.explicit == nil ? ["--ftps-implicit"] : [])
+        return Recipe(tool: "wget", purpose: "the whole account", command: Self.lines((words + [base]).map(quoted)))
     }
 
     private var lftp: Recipe? {
-        guard let base = links.ftps ?? links.ftp else { return nil }
-        let bare = base.replacing("\(account)@", with: "")
+        guard let base = links.withoutLogin.ftps ?? links.withoutLogin.ftp else { return nil }
         var script = ["set ftp:ssl-force true", "set ftp:ssl-protect-data true"]
         if trust { script.append("set ssl:ca-file \(Self.certificateFile)") }
         script += ["mirror --continue --parallel=4 / \(folder)", "quit"]
+        let words = ["lftp", "-u \(quoted(credentials(",")))", quoted(base)]
         return Recipe(
-            tool: "lftp", purpose: "the whole account, four files at a time, resuming",
-            command: line(["lftp", "-u", credentials(","), "-e", script.joined(separator: "; "), bare]))
-    }
-
-    private var verify: Recipe {
-        Recipe(
-            tool: "sha256sum", purpose: "checks every file you fetched",
-            command: "cd \(Escaping.shell(folder)) && sha256sum --check --quiet SHA256SUMS")
+            tool: "lftp", purpose: "the whole account, four files at a time",
+            command: Self.lines(words) + Self.lineBreak + "-e \(quoted(script.joined(separator: "; ")))")
     }
 
     private func credentials(_ separator: String) -> String {
         password.map { "\(account)\(separator)\($0)" } ?? "\(account)"
     }
 
-    /// Words quoted and broken over lines at about 100 columns, each break escaped.
-    private func line(_ words: [String]) -> String {
+    private func quoted(_ word: String) -> String { Escaping.shell(word) }
+
+    /// A line of a command that goes on.
+    private static let lineBreak = " \\\n  "
+
+    /// Quoted words over lines of about 80 columns.
+    private static func lines(_ words: [String]) -> String {
         var lines: [String] = []
-        var current = ""
-        for word in words.map(Escaping.shell) {
-            if !current.isEmpty, current.count + word.count > 96 {
-                lines.append(current)
-                current = word
+        for word in words {
+            if let last = lines.last, last.count + word.count < 80 {
+                lines[lines.count - 1] = "\(last) \(word)"
             } else {
-                current += current.isEmpty ? word : " \(word)"
+                lines.append(word)
             }
         }
-        return (lines + [current]).joined(separator: " \\\n  ")
+        return lines.joined(separator: lineBreak)
     }
 }

@@ -5,6 +5,20 @@ import FFSModel
 struct AccountLinks: Sendable {
     let account: AccountID
     let places: DownloadPlaces
+    private var login: String
+
+    init(account: AccountID, places: DownloadPlaces) {
+        self.account = account
+        self.places = places
+        login = "\(account)@"
+    }
+
+    /// The same without the login, for tools that take it apart.
+    var withoutLogin: AccountLinks {
+        var copy = self
+        copy.login = ""
+        return copy
+    }
 
     /// `https://host:8443/a/<account>/`, nil where HTTPS is closed.
     var https: String? {
@@ -13,13 +27,16 @@ struct AccountLinks: Sendable {
 
     /// `ftps://<account>@host:990/`: TLS from the first byte; nil where it is closed.
     var ftps: String? {
-        places.ftpsPort > 0 ? "ftps://\(account)@\(host)\(port(places.ftpsPort, usual: 990))/" : nil
+        places.ftpsPort > 0 ? "ftps://\(login)\(host)\(port(places.ftpsPort, usual: 990))/" : nil
     }
 
     /// `ftp://<account>@host/`, with AUTH TLS for clients that ask for it; nil where FTP is closed.
     var ftp: String? {
-        places.ftpPort > 0 ? "ftp://\(account)@\(host)\(port(places.ftpPort, usual: 21))/" : nil
+        places.ftpPort > 0 ? "ftp://\(login)\(host)\(port(places.ftpPort, usual: 21))/" : nil
     }
+
+    /// `ftps://host:21/`: what wget(1) takes for AUTH TLS on the FTP port; nil where that is closed.
+    var explicit: String? { places.ftpPort > 0 ? "ftps://\(host)\(port(places.ftpPort, usual: 21))/" : nil }
 
     /// One file over the best of the three.
     func file(_ path: RelativePath) -> String? {

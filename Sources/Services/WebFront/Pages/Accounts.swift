@@ -116,7 +116,7 @@ extension WebFront {
             "links": [("HTTPS", links.https), ("FTPS", links.ftps), ("FTP", links.ftp)].compactMap { name, url in
                 url.map { ["name": name, "url": $0] }
             },
-            "commands": commands.recipes.map { ["tool": $0.tool, "purpose": $0.purpose, "command": $0.command] },
+            "commands": commands.downloads.map(Self.recipeModel), "verify": Self.recipeModel(commands.verification),
             "files": account.files.map { fileModel($0, links: links) },
             "complete": account.files.count == account.fileCount,
             "listed": Format.number(account.files.count), "policy": Self.sentence(account.policy),
@@ -133,6 +133,10 @@ extension WebFront {
         ]
         model["url"] = links.file(file.path)
         return model
+    }
+
+    private static func recipeModel(_ recipe: DownloadCommands.Recipe) -> Model {
+        ["tool": recipe.tool, "purpose": recipe.purpose, "command": recipe.command]
     }
 
     private static func itemModel(_ item: Item) -> Model {
