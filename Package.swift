@@ -212,6 +212,6 @@ let package = Package(
                 "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "AuthClient",
                 "StagingClient", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl",
             ],
-            path: "Tests/Integration", swiftSettings: strict),
+            path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
     ]
 )
