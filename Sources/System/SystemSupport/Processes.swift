@@ -45,7 +45,18 @@ package struct ChildProcess: Sendable, Hashable {
     package func end() -> End? {
         var status: Int32 = 0
         guard waitpid(number, &status, WNOHANG) == number else { return nil }
-        return status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signaled(status & 0x7F)
+        return Self.end(status)
+    }
+
+    /// Waits for it.
+    package func waitForEnd() -> End {
+        var status: Int32 = 0
+        while waitpid(number, &status, 0) < 0, Glibc.errno == EINTR {}
+        return Self.end(status)
+    }
+
+    private static func end(_ status: Int32) -> End {
+        status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signaled(status & 0x7F)
     }
 
     package func send(signal: Int32) { kill(number, signal) }
@@ -83,8 +94,23 @@ package func raiseDescriptorLimit() -> Int {
     return Int(clamping: limit.rlim_cur)
 }
 
+/// A variable of this process's environment.
+package func environmentVariable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
 /// Processors this process may run on.
 package func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
 /// Ends the process without unwinding; for workers, whose files are all read-only.
 package func exitNow(_ status: Int32) -> Never { _exit(status) }
+
+extension Descriptor {
+    /// For the few words a process says before it has a log.
+    package static func writeToStandardError(_ text: String) throws(SystemError) {
+        let standardError = Descriptor(owning: STDERR_FILENO)
+        do throws(SystemError) { try standardError.write(Array(text.utf8)) } catch {
+            _ = standardError.release()
+            throw error
+        }
+        _ = standardError.release()
+    }
+}

@@ -162,7 +162,6 @@ package struct SocketPair: ~Copyable {
     package let first: Descriptor
     package let second: Descriptor
 
-    package consuming func takeBoth(_ body: (consuming Descriptor, consuming Descriptor) -> Void) {
-        body(first, second)
-    }
+    /// Keeps the first and closes the second.
+    package consuming func takeFirst() -> Descriptor { first }
 }

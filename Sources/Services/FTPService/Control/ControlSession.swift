@@ -180,7 +180,8 @@ package final class ControlSession: EventLoop.Source {
     /// Writes what there is and asks for the events that are wanted now; the last act of every entry from outside.
     func flush() {
         if !output.isEmpty { write() }
-        guard life != .closed else { return }
+        // A handshake asks for what it needs itself.
+        guard life != .closed, life != .handshaking else { return }
         if life == .closing, output.isEmpty { return finish() }
         var interest: Readiness = []
         if (life == .open && !isPaused && !sawEnd) || life == .lingering { interest.insert(.input) }

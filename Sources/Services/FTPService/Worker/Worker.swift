@@ -22,10 +22,14 @@ package final class Worker {
     private var sessionsByAddress: [SocketAddress: Int] = [:]
     package var onIdle: () -> Void = {}
 
+    private let index: Int
+    private var lastSession = 0
+
     package init(
-        loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
+        index: Int, loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
         dataThreads: [DataThread]
     ) {
+        self.index = index
         self.loop = loop
         self.settings = settings
         self.accounts = accounts
@@ -74,6 +78,11 @@ package final class Worker {
         sessionsByAddress[key] = count > 0 ? count : nil
         sessionCount -= 1
         if isDraining, sessionCount == 0 { onIdle() }
+    }
+
+    func nextSessionName() -> String {
+        lastSession += 1
+        return "\(index)-\(lastSession)"
     }
 
     private static func key(_ peer: SocketAddress) -> SocketAddress {

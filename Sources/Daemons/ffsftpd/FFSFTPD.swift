@@ -1,0 +1,22 @@
+import ArgumentParser
+import DaemonKit
+import FTPService
+
+@main struct FFSFTPD: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ffsftpd",
+        abstract: "FTP, FTPS and HTTPS downloads of FFS, the Fulfillment Server: serves accounts, read-only.",
+        version: ffsVersion)
+
+    @OptionGroup var options: DaemonOptions
+
+    /// A worker is this same program with a first word that only the supervisor gives. It must confine itself while it
+    /// has one thread, so nothing else may run before.
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        if words.first == "worker" { WorkerProcess.run(words) }
+        await main(nil)
+    }
+
+    func run() async throws { try await runDaemon(FTPDaemon.self, options) }
+}

@@ -1,0 +1,110 @@
+import ConfigurationSchema
+package import DaemonKit
+import FFSModel
+package import Requests
+package import ServiceLifecycle
+import SystemSupport
+import TLSEngine
+
+/// ffsftpd as DaemonKit runs it: the supervisor. What strangers talk to are its workers (``WorkerProcess``).
+package struct FTPDaemon: Daemon {
+    package static var name: String { "ffsftpd" }
+    package let requestTable: RequestTable
+    private let service: SupervisorService
+
+    package init(_ environment: DaemonEnvironment) async throws {
+        service = SupervisorService(environment)
+        requestTable = RequestTable(daemon: Self.name, version: ffsVersion, clock: SystemClock.now)
+    }
+
+    package var services: [any Service] { [service] }
+
+    package func reload(_ environment: DaemonEnvironment) async throws { try service.reload(environment) }
+
+    // MARK: What is needed
+
+    /// Certificate and key, read and checked; the plan is without them where there is no certificate file and nothing
+    /// demands TLS. Throws `configuration` for files that cannot be used.
+    static func plan(_ configuration: Configuration, ticketKeys: [UInt8]) throws(Failure) -> WorkerPlan {
+        let certificate = try read(configuration[Options.FTP.certificate], Options.FTP.certificate.key, limit: 1 << 20)
+        guard let certificate else {
+            guard !needsTLS(configuration) else {
+                throw Failure(
+                    .configuration,
+                    "there is no ftp.certificate (\(configuration[Options.FTP.certificate])), but TLS is required; install.sh makes one, or set ftp.certificate and ftp.private-key"
+                )
+            }
+            return WorkerPlan(configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys)
+        }
+        guard
+            let key = try read(configuration[Options.FTP.privateKey], Options.FTP.privateKey.key, limit: 1 << 20)
+        else {
+            throw Failure(
+                .configuration, "there is no ftp.private-key (\(configuration[Options.FTP.privateKey])); set it")
+        }
+        do throws(TLSError) { _ = try TLSCredentials(certificatePEM: certificate, privateKeyPEM: key) } catch {
+            throw Failure(.configuration, "ftp.certificate and ftp.private-key cannot be used: \(error)")
+        }
+        return WorkerPlan(configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys)
+    }
+
+    private static func needsTLS(_ configuration: Configuration) -> Bool {
+        configuration[Options.FTP.controlTLS] == .require || configuration[Options.FTP.dataTLS] == .require
+            || configuration[Options.FTP.implicitPort] > 0
+    }
+
+    /// nil when there is no such file.
+    private static func read(_ path: String, _ option: String, limit: Int) throws(Failure) -> [UInt8]? {
+        let bytes: [UInt8]?
+        do throws(SystemError) { bytes = try Descriptor.open(CPath(path), .read).readAll(limit: limit) } catch {
+            if error.errno == .noEntry { return nil }
+            throw error.failure("cannot read \(option)", .configuration)
+        }
+        guard let bytes else { throw Failure(.configuration, "\(option): \(path) is larger than any certificate") }
+        return bytes
+    }
+
+    /// Who workers become; nil unless started as root.
+    static func identity(_ configuration: Configuration) throws(Failure) -> (user: UInt32, group: UInt32)? {
+        guard SystemUser.isRoot else { return nil }
+        let name = configuration[Options.FTP.user]
+        let user: SystemUser?
+        do throws(SystemError) { user = try SystemUser(named: name) } catch {
+            throw error.failure("cannot look up ftp.user", .configuration)
+        }
+        guard let user, user.user != 0 else {
+            throw Failure(
+                .configuration,
+                "ftp.user: there is no unprivileged user \(name); create it (install.sh install does) or name another")
+        }
+        return (user.user, user.group)
+    }
+
+    package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
+        let configuration = environment.configuration
+        var findings: [CheckFinding] = []
+        func look(_ subject: String, _ ok: String, _ body: () throws(Failure) -> Void) {
+            do throws(Failure) {
+                try body()
+                findings.append(CheckFinding(.ok, subject, ok))
+            } catch { findings.append(CheckFinding(.error, subject, error.text)) }
+        }
+        look("staging.accounts", configuration[Options.Staging.accounts]) { () throws(Failure) in
+            do throws(SystemError) {
+                _ = try Descriptor.open(CPath(configuration[Options.Staging.accounts]), [.read, .directory])
+            } catch { throw error.failure("cannot open the account area, staging.accounts", .configuration) }
+        }
+        look("ftp.user", configuration[Options.FTP.user]) { () throws(Failure) in _ = try identity(configuration) }
+        look("ftp", "addresses and limits") { () throws(Failure) in _ = try FTPSettings(configuration, hasTLS: true) }
+        do throws(Failure) {
+            let plan = try plan(configuration, ticketKeys: [])
+            findings.append(
+                plan.certificate == nil
+                    ? CheckFinding(
+                        .warning, "ftp.certificate",
+                        "there is no \(configuration[Options.FTP.certificate]): plain FTP only, no FTPS and no HTTPS; install.sh makes a certificate, or set ftp.certificate"
+                    ) : CheckFinding(.ok, "ftp.certificate", configuration[Options.FTP.certificate]))
+        } catch { findings.append(CheckFinding(.error, "ftp.certificate", error.text)) }
+        return findings
+    }
+}

@@ -1,0 +1,86 @@
+import ConfigurationSchema
+package import DaemonKit
+import FFSModel
+import Logging
+import ServiceLifecycle
+import Synchronization
+import SystemSupport
+package import Tobj
+
+/// The supervisor as a part of the daemon: a thread with its loop, spoken to from tasks.
+package final class SupervisorService: BindingService {
+    private let configuration: Configuration
+    private let logger: Logger
+    private let ticketKeys: [UInt8]
+    private let mailbox = Mutex<Mailbox?>(nil)
+    private let supervisor = Mutex<Handoff<Supervisor>?>(nil)
+
+    package init(_ environment: DaemonEnvironment) {
+        configuration = environment.configuration
+        logger = environment.logger
+        ticketKeys = randomBytes(80)
+    }
+
+    /// Opens everything and starts the workers; throws ``Failure`` when one cannot serve.
+    package func bind() async throws {
+        _ = raiseDescriptorLimit()
+        let plan = try FTPDaemon.plan(configuration, ticketKeys: ticketKeys)
+        let resources = try SupervisorResources(configuration, hasTLS: plan.certificate != nil)
+        let identity = try FTPDaemon.identity(configuration)
+        let wanted = configuration[Options.FTP.workers]
+        let count = wanted > 0 ? wanted : processorCount()
+        if identity == nil {
+            logger.notice(
+                "not started as root: no chroot(2) and no own user; openat2(2), Landlock and seccomp confine workers")
+        }
+        let loop = try EventLoop()
+        let made = Supervisor(
+            loop: loop, resources: resources, identity: identity, count: count, plan: plan, log: logger)
+        mailbox.withLock { $0 = loop.mailbox }
+        let handoff = Handoff(made)
+        supervisor.withLock { $0 = handoff }
+        try SystemThread(name: "supervisor") {
+            do { try handoff.value.loop.run() } catch { preconditionFailure("epoll_wait failed: \(error)") }
+        }.detach()
+        let failure: Failure? = await withCheckedContinuation { continuation in
+            perform { $0.start { continuation.resume(returning: $0) } }
+        }
+        if let failure { throw failure }
+    }
+
+    package func run() async throws {
+        try await gracefulShutdown()
+        let grace = configuration[Options.Common.drainSeconds]
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [self] in
+                await withCheckedContinuation { continuation in perform { $0.drain { continuation.resume() } } }
+            }
+            group.addTask { [self] in
+                try? await Task.sleep(for: .milliseconds(max(0, grace * 1_000 - 500)))
+                guard !Task.isCancelled else { return }
+                logger.warning("the drain time is over; transfers are cut")
+                perform { $0.killAll() }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
+    package func reload(_ environment: DaemonEnvironment) throws {
+        let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys)
+        perform { $0.reload(plan) }
+    }
+
+    /// The answers of all workers.
+    package func ask(_ question: Element) async -> [Element] {
+        await withCheckedContinuation { continuation in
+            perform { $0.ask(question) { continuation.resume(returning: $0) } }
+        }
+    }
+
+    private func perform(_ job: @escaping @Sendable (Supervisor) -> Void) {
+        guard let supervisor = supervisor.withLock({ $0 }) else { return }
+        mailbox.withLock { $0 }?.post { _ in job(supervisor.value) }
+    }
+}

@@ -1,0 +1,59 @@
+import FTPProtocol
+import Logging
+package import SystemSupport
+
+/// Takes connections from a listener that all workers share, one a turn, so that a busy worker leaves the next one
+/// to an idle worker.
+package final class Acceptor: EventLoop.Source {
+    private let listener: Descriptor
+    private let worker: Worker
+    private let implicitTLS: Bool
+    private static let pauseSeconds = 1
+
+    package init(_ listener: consuming Descriptor, implicitTLS: Bool, worker: Worker) throws(SystemError) {
+        self.listener = listener
+        self.implicitTLS = implicitTLS
+        self.worker = worker
+        super.init()
+        try worker.loop.add(self, self.listener.rawValue, [.input, .exclusive])
+    }
+
+    package override func ready(_ readiness: Readiness) {
+        do throws(SystemError) {
+            guard let accepted = try listener.accept() else { return }
+            let peer = accepted.peer
+            admit(accepted.take(), peer)
+        } catch {
+            // Out of descriptors: the waiting connection stays and would wake this loop for ever.
+            worker.log.logger.error("cannot accept; pausing for a second", metadata: ["cause": "\(error)"])
+            worker.loop.remove(self)
+            try? worker.loop.add(self, listener.rawValue, [])
+            worker.loop.setDeadline(self, in: Self.pauseSeconds)
+        }
+    }
+
+    package override func expired() {
+        worker.loop.remove(self)
+        do throws(SystemError) {
+            try worker.loop.add(self, listener.rawValue, [.input, .exclusive])
+        } catch { worker.log.logger.error("cannot accept any more", metadata: ["cause": "\(error)"]) }
+    }
+
+    private func admit(_ socket: consuming Descriptor, _ peer: SocketAddress) {
+        if let limit = worker.admit(peer) {
+            worker.log.logger.notice("connection refused", metadata: ["peer": "\(peer.endpoint)", "limit": "\(limit)"])
+            if !implicitTLS {
+                let refusal = Reply(421, "Too many connections; please try again later.").encoded
+                _ = refusal.withUnsafeBytes { socket.send($0) }
+            }
+            return
+        }
+        guard let local = try? socket.localAddress() else { return worker.left(peer) }
+        let session = ControlSession(
+            socket, peer: peer, local: local, name: worker.nextSessionName(), implicitTLS: implicitTLS, worker: worker)
+        session.start()
+    }
+
+    /// Leaves the listener to the other workers.
+    package func close() { worker.loop.remove(self) }
+}

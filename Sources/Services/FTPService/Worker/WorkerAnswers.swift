@@ -1,0 +1,42 @@
+import FFSModel
+import FTPProtocol
+import SystemSupport
+package import Tobj
+
+/// What a worker answers to `ffsctl ftp`.
+extension Worker {
+    /// `<who/>`: a `<session>` for each; `<kick session="…"/>` or `<kick account="…"/>`: how many were ended.
+    package func answer(_ question: Element) -> Element {
+        switch question.name {
+        case "who": return Element("sessions", children: loop.sources(of: ControlSession.self).map(\.description))
+        case "kick":
+            let session = question.attribute("session").map { String(decoding: $0, as: UTF8.self) }
+            let account = question.attribute("account").map { String(decoding: $0, as: UTF8.self) }
+            var kicked = 0
+            for candidate in loop.sources(of: ControlSession.self)
+            where candidate.name == session || (account != nil && candidate.account?.id.text == account) {
+                candidate.kick()
+                kicked += 1
+            }
+            return Element("kicked", text: "\(kicked)")
+        default: return Element("unknown")
+        }
+    }
+}
+
+extension ControlSession {
+    /// One row of `ffsctl ftp who`.
+    var description: Element {
+        var fields: [Element] = [
+            .field("id", name), .field("peer", peer.endpoint),
+            .field("seconds", Int((worker.loop.now - started) / 1_000_000_000), unit: "s"),
+        ]
+        if let account { fields.append(.field("account", account.id)) }
+        if let protection = stream.protection { fields.append(.field("tls", protection)) }
+        if let running {
+            fields.append(.field("bytes", Int(running.progress), unit: "byte"))
+            if let file = running.plan.file { fields.append(Element("path", text: file.path.bytes)) }
+        }
+        return Element("session", children: fields)
+    }
+}

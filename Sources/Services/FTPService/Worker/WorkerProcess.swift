@@ -1,0 +1,192 @@
+import ConfigurationSchema
+import DaemonKit
+import FFSModel
+import Logging
+import SystemSupport
+import TLSEngine
+
+/// A worker process from its first line. The supervisor starts this program again with the word `worker`, and with
+///
+///     3 the channel   4 the accounts directory   5 the transfer log, or /dev/null   6… listeners
+///
+/// It gives up everything it does not need before it reads a byte that a stranger sent.
+package struct WorkerProcess {
+    /// The supervisor's command line for a worker.
+    package struct Arguments: Sendable {
+        package var index: Int
+        /// Who to become; nil when the supervisor is not root.
+        package var identity: (user: UInt32, group: UInt32)?
+        package var hasTransferLog: Bool
+        /// What each listener from descriptor 6 on is for.
+        package var listeners: [ListenerKind]
+
+        package init(
+            index: Int, identity: (user: UInt32, group: UInt32)?, hasTransferLog: Bool, listeners: [ListenerKind]
+        ) {
+            self.index = index
+            self.identity = identity
+            self.hasTransferLog = hasTransferLog
+            self.listeners = listeners
+        }
+
+        package var words: [String] {
+            let identity = identity.map { "\($0.user):\($0.group)" } ?? "-"
+            return ["worker", "\(index)", identity, hasTransferLog ? "log" : "-"] + listeners.map(\.rawValue)
+        }
+
+        package init?(words: [String]) {
+            guard words.count >= 4, words[0] == "worker", let index = Int(words[1]) else { return nil }
+            self.index = index
+            let numbers = words[2].split(separator: ":").compactMap { UInt32(String($0)) }
+            identity = numbers.count == 2 ? (numbers[0], numbers[1]) : nil
+            hasTransferLog = words[3] == "log"
+            listeners = words.dropFirst(4).compactMap(ListenerKind.init)
+        }
+    }
+
+    private static let firstListener: Int32 = 6
+
+    /// Runs the worker; never returns. `words` are the arguments without the program's name.
+    package static func run(_ words: [String]) -> Never {
+        guard let arguments = Arguments(words: words) else { fail("this mode is ffsftpd's own") }
+        do {
+            try confine(arguments)
+            try serve(arguments)
+        } catch { fail("worker \(arguments.index): \(error)") }
+        exitNow(0)
+    }
+
+    private static func fail(_ why: String) -> Never {
+        try? Descriptor.writeToStandardError("ffsftpd: \(why)\n")
+        exitNow(FailureCode.internal.exitStatus)
+    }
+
+    /// Gives up, in this order: descriptors, the file tree, the user, new privileges, files, system calls.
+    private static func confine(_ arguments: Arguments) throws {
+        let last = firstListener + Int32(arguments.listeners.count)
+        try Sandbox.closeAllDescriptors(except: Array(3..<last))
+        guard try threadCount() == 1 else {
+            throw Failure(.internal, "there are threads already, which Landlock would not confine")
+        }
+        Signals.ignoreForWorker()
+        _ = raiseDescriptorLimit()
+        let area = Descriptor(owning: 4)
+        if let identity = arguments.identity {
+            try Privileges.changeRoot(to: area)
+            try Privileges.drop(user: identity.user, group: identity.group)
+        } else {
+            try Privileges.refuseNew()
+        }
+        try Privileges.hideMemory()
+        let files = try Sandbox.restrictFiles(beneath: area)
+        let calls = try Sandbox.restrictSystemCalls()
+        _ = area.release()
+        if files == .unavailable || calls == .unavailable {
+            try Descriptor.writeToStandardError(
+                "ffsftpd: worker \(arguments.index): this kernel lacks \(files == .unavailable ? "Landlock" : "seccomp"); running with less protection\n"
+            )
+        }
+    }
+
+    private static func serve(_ arguments: Arguments) throws {
+        let channel = Descriptor(owning: 3)
+        var framer = ChannelFramer()
+        guard case .plan(let plan)? = try channel.firstMessage(&framer) else { return }
+        do {
+            let running = try RunningWorker(arguments, plan, channel: channel, framer: framer)
+            try running.run()
+        } catch let failure as Failure {
+            // The supervisor reports it; its log line is the one an operator reads.
+            throw failure
+        }
+    }
+}
+
+/// What a listener is for.
+package enum ListenerKind: String, Sendable, CaseIterable {
+    case ftp, implicit, https
+}
+
+/// The objects of a confined worker, put together.
+private final class RunningWorker {
+    private let loop: EventLoop
+    private let worker: Worker
+    private var acceptors: [Acceptor] = []
+    private var channel: Channel?
+
+    init(
+        _ arguments: WorkerProcess.Arguments, _ plan: WorkerPlan, channel: consuming Descriptor, framer: ChannelFramer
+    ) throws {
+        let configuration = try plan.configuration()
+        var logger = Logger(label: "ffsftpd") { label in
+            StandardErrorLogHandler(
+                label: label, level: Logger.Level(configuration[Options.Common.logLevel]),
+                format: configuration[Options.Common.logFormat])
+        }
+        logger[metadataKey: "worker"] = "\(arguments.index)"
+        var transferLog: Descriptor?
+        if arguments.hasTransferLog { transferLog = Descriptor(owning: 5) }
+        let tls = try WorkerTLS(plan)
+        loop = try EventLoop()
+        worker = Worker(
+            index: arguments.index, loop: loop, settings: try FTPSettings(configuration, hasTLS: tls != nil),
+            accounts: AccountStore(area: Descriptor(owning: 4)),
+            log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
+            dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) })
+        for (offset, kind) in arguments.listeners.enumerated() {
+            let listener = Descriptor(owning: 6 + Int32(offset))
+            switch kind {
+            case .ftp: acceptors.append(try Acceptor(listener, implicitTLS: false, worker: worker))
+            case .implicit: acceptors.append(try Acceptor(listener, implicitTLS: true, worker: worker))
+            case .https: break
+            }
+        }
+        self.channel = try Channel(channel, framer: framer, loop: loop) { [unowned self] message in
+            receive(message)
+        } onEnd: { [unowned self] in
+            // The supervisor died. The ports must be free for the next one; running transfers may end.
+            worker.log.logger.warning("the supervisor is gone; draining")
+            drain()
+        }
+        worker.onIdle = { [loop] in loop.stop() }
+    }
+
+    func run() throws {
+        channel?.send(.ready)
+        try loop.run()
+        worker.log.flush()
+    }
+
+    private func receive(_ message: ChannelMessage) {
+        switch message {
+        case .plan(let plan): reload(plan)
+        case .drain: drain()
+        case .ask(let number, let question):
+            channel?.send(.answer(number: number, worker.answer(question)))
+        case .ready, .failed, .answer, .counts: break
+        }
+    }
+
+    private func reload(_ plan: WorkerPlan) {
+        do {
+            let configuration = try plan.configuration()
+            let tls = try WorkerTLS(plan)
+            worker.reload(settings: try FTPSettings(configuration, hasTLS: tls != nil), tls: tls)
+        } catch { worker.log.logger.error("the new configuration was not taken", metadata: ["cause": "\(error)"]) }
+    }
+
+    private func drain() {
+        for acceptor in acceptors { acceptor.close() }
+        acceptors = []
+        worker.drain()
+    }
+}
+
+extension WorkerTLS {
+    /// nil when the plan has no certificate.
+    fileprivate init?(_ plan: WorkerPlan) throws(TLSError) {
+        guard let certificate = plan.certificate, let key = plan.privateKey else { return nil }
+        try self.init(
+            TLSCredentials(certificatePEM: certificate, privateKeyPEM: key), ticketKeys: plan.ticketKeys)
+    }
+}
