@@ -45,7 +45,7 @@ package struct WebDaemon: Daemon {
             certificate: configuration[Options.Web.certificate], key: configuration[Options.Web.privateKey])
         let front = try WebFront(
             settings: WebSettings(configuration), auth: AuthClient(auth), staging: StagingClient(staging),
-            identity: certificate.identity,
+            certificate: DownloadCertificate(file: configuration[Options.FTP.certificate]),
             clocks: WebFront.Clocks(
                 now: { SystemClock.now() }, steady: { SystemClock.sinceBoot() / 1_000_000_000 }), log: log)
         let current = CurrentFront(front)
@@ -69,7 +69,9 @@ package struct WebDaemon: Daemon {
     }
 
     package func reload(_ environment: DaemonEnvironment) async throws {
-        let front = try current.front.with(WebSettings(environment.configuration))
+        let front = try current.front.with(
+            WebSettings(environment.configuration),
+            certificate: DownloadCertificate(file: environment.configuration[Options.FTP.certificate]))
         try certificate.reload()
         for store in bags { try store.reload() }
         current.replace(front)
@@ -81,7 +83,7 @@ package struct WebDaemon: Daemon {
         var finding = CheckFinding(.ok, "web.certificate", path)
         do {
             let certificate = try ServerCertificate(certificate: path, key: configuration[Options.Web.privateKey])
-            if certificate.identity.isSelfSigned() {
+            if certificate.isSelfSigned {
                 finding = CheckFinding(
                     .warning, "web.certificate", "\(path) is self-signed: browsers warn until you bring one they trust")
             }

@@ -17,7 +17,7 @@ package struct WebFront: Sendable {
     let forms: FormGuard
     let views: Views
     let assets: Assets
-    let identity: ServerIdentity
+    let certificate: DownloadCertificate?
     let clocks: Clocks
     let log: Logger
 
@@ -35,30 +35,35 @@ package struct WebFront: Sendable {
     }
 
     /// The same front under other settings: sessions and forms go on. For a reload.
-    package func with(_ settings: WebSettings) throws(Failure) -> WebFront {
+    package func with(
+        _ settings: WebSettings, certificate: DownloadCertificate?
+    ) throws(Failure) -> WebFront {
         try WebFront(
-            settings: settings, auth: auth, staging: staging, identity: identity, clocks: clocks, log: log,
+            settings: settings, auth: auth, staging: staging, certificate: certificate, clocks: clocks, log: log,
             keeping: self)
     }
 
     /// Throws `internal` when a template does not parse, which the tests would have shown.
     package init(
-        settings: WebSettings, auth: AuthClient, staging: StagingClient, identity: ServerIdentity, clocks: Clocks,
+        settings: WebSettings, auth: AuthClient, staging: StagingClient, certificate: DownloadCertificate?,
+        clocks: Clocks,
         log: Logger
     ) throws(Failure) {
         try self.init(
-            settings: settings, auth: auth, staging: staging, identity: identity, clocks: clocks, log: log, keeping: nil
+            settings: settings, auth: auth, staging: staging, certificate: certificate, clocks: clocks, log: log,
+            keeping: nil
         )
     }
 
     private init(
-        settings: WebSettings, auth: AuthClient, staging: StagingClient, identity: ServerIdentity, clocks: Clocks,
+        settings: WebSettings, auth: AuthClient, staging: StagingClient, certificate: DownloadCertificate?,
+        clocks: Clocks,
         log: Logger, keeping old: WebFront?
     ) throws(Failure) {
         self.settings = settings
         self.auth = auth
         self.staging = staging
-        self.identity = identity
+        self.certificate = certificate
         self.clocks = clocks
         self.log = log
         let limits = SessionStore.Limits(

@@ -42,11 +42,14 @@ package struct DownloadPlaces: Sendable {
     package var httpsPort: Int
     /// FTP with TLS from the first byte.
     package var ftpsPort: Int
+    /// Whether commands for the FTP port insist on AUTH TLS; not where the operator switched it off.
+    package var requiresTLS: Bool
 
     package init(_ configuration: Configuration) {
         host = configuration[Options.FTP.publicHost]
         ftpPort = configuration[Options.FTP.port]
         httpsPort = configuration[Options.FTP.httpsPort]
-        ftpsPort = 0
+        ftpsPort = configuration[Options.FTP.implicitPort]
+        requiresTLS = configuration[Options.FTP.controlTLS] != .off && configuration[Options.FTP.dataTLS] != .off
     }
 }

@@ -29,7 +29,7 @@ final class Site: Sendable {
         front = try WebFront(
             settings: WebSettings(configuration), auth: AuthClient(services.auth),
             staging: StagingClient(services.staging),
-            identity: ServerIdentity(certificate: { Array("PEM".utf8) }, isSelfSigned: { selfSigned }),
+            certificate: DownloadCertificate(pem: Array("PEM".utf8), isSelfSigned: selfSigned),
             clocks: WebFront.Clocks(now: now, steady: { hand.value.withLock { $0 } }),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }

@@ -92,7 +92,7 @@ extension WebFront {
 
     private func model(_ account: StagedAccount, password: String?) -> API.Account {
         let links = AccountLinks(account: account.account, places: settings.places)
-        let commands = DownloadCommands(account, password: password, places: settings.places, trust: identity)
+        let commands = DownloadCommands(account, password: password, places: settings.places, certificate: certificate)
         return API.Account(
             account: account.account.text, password: password, items: account.items.map(Self.name),
             created: account.created.description, expires: account.expires.description,

@@ -26,9 +26,9 @@ struct DownloadCommands: Sendable {
     /// Every file of the account in path order, `SHA256SUMS` included; nil when there are too many to name.
     private let files: [RelativePath]?
 
-    init(_ account: StagedAccount, password: String?, places: DownloadPlaces, trust: ServerIdentity) {
+    init(_ account: StagedAccount, password: String?, places: DownloadPlaces, certificate: DownloadCertificate?) {
         self.init(
-            account: account.account, password: password, places: places, trust: trust.isSelfSigned(),
+            account: account.account, password: password, places: places, trust: certificate?.isSelfSigned == true,
             files: account.files.count == account.fileCount ? account.files.map(\.path) : nil)
     }
 
@@ -65,44 +65,47 @@ struct DownloadCommands: Sendable {
         var words = ["curl", "--fail", "--create-dirs", "--continue-at -", "--user \(quoted(credentials(":")))"]
         if trust { words.append("--cacert \(Self.certificateFile)") }
         // Over FTP alone: no byte of the password before TLS.
-        if links.https == nil, links.ftps == nil { words.append("--ssl-reqd") }
+        if links.https == nil, links.ftps == nil, places.requiresTLS { words.append("--ssl-reqd") }
         let parts = (files ?? [sums]).map { file in
             "--output \(quoted("\(folder)/\(file)")) \(quoted(base + Escaping.urlPath(file.bytes)))"
         }
         return Recipe(
-            tool: "curl", purpose: files == nil ? "one file; put any name of the list below" : "all files",
+            tool: "curl", purpose: files == nil ? "one file; put any name of the list below" : "all files, resuming",
             command: Self.lines(words) + Self.lineBreak + parts.joined(separator: Self.lineBreak))
     }
 
-    /// wget lists a folder by itself over FTP alone; over HTTPS it gets the addresses.
+    /// Follows the listings of the HTTPS server, or of FTP with TLS where there is none.
     private var wget: Recipe? {
+        let certificate = trust ? ["--ca-certificate=\(Self.certificateFile)"] : []
         let secret =
             password.map { ["--user=\(account)", "--password=\($0)"] } ?? ["--user=\(account)", "--ask-password"]
-        let certificate = trust ? ["--ca-certificate=\(Self.certificateFile)"] : []
-        if let base = links.https, let files {
-            let words =
-                ["wget", "--continue", "--force-directories", "--no-host-directories", "--cut-dirs=2"]
-                + ["--directory-prefix=\(folder)"] + secret + certificate
-            let addresses = files.map { quoted(base + Escaping.urlPath($0.bytes)) }
-            return Recipe(
-                tool: "wget", purpose: "all files",
-                command: Self.lines(words.map(quoted)) + Self.lineBreak + addresses.joined(separator: Self.lineBreak))
+        let common = ["--no-host-directories", "--directory-prefix=\(folder)"] + secret + certificate
+        let words: [String]
+        if let base = links.https {
+            words = ["wget", "--mirror", "--no-parent", "--cut-dirs=2", "--reject=index.html*"] + common + [base]
+        } else if let base = places.requiresTLS ? links.explicit : links.withoutLogin.ftp {
+            words = ["wget", "--mirror"] + common + [base]
+        } else if let base = links.withoutLogin.ftps {
+            words = ["wget", "--mirror", "--ftps-implicit"] + common + [base]
+        } else {
+            return nil
         }
-        guard let base = links.explicit ?? links.withoutLogin.ftps else { return nil }
-        let words =
-            ["wget", "--mirror", "--no-host-directories", "--directory-prefix=\(folder)"] + secret + certificate
-            + (links.explicit == nil ? ["--ftps-implicit"] : [])
-        return Recipe(tool: "wget", purpose: "the whole account", command: Self.lines((words + [base]).map(quoted)))
+        return Recipe(
+            tool: "wget", purpose: "the whole account, newer files only when repeated",
+            command: Self.lines(words.map(quoted)))
     }
 
     private var lftp: Recipe? {
         guard let base = links.withoutLogin.ftps ?? links.withoutLogin.ftp else { return nil }
-        var script = ["set ftp:ssl-force true", "set ftp:ssl-protect-data true"]
+        var script: [String] = []
+        if links.ftps != nil || places.requiresTLS {
+            script += ["set ftp:ssl-force true", "set ftp:ssl-protect-data true"]
+        }
         if trust { script.append("set ssl:ca-file \(Self.certificateFile)") }
         script += ["mirror --continue --parallel=4 / \(folder)", "quit"]
         let words = ["lftp", "-u \(quoted(credentials(",")))", quoted(base)]
         return Recipe(
-            tool: "lftp", purpose: "the whole account, four files at a time",
+            tool: "lftp", purpose: "the whole account, four files at a time, resuming",
             command: Self.lines(words) + Self.lineBreak + "-e \(quoted(script.joined(separator: "; ")))")
     }
 

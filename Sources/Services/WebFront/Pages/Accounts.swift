@@ -106,7 +106,7 @@ extension WebFront {
 extension WebFront {
     private func accountModel(_ account: StagedAccount, password: String?) -> Model {
         let links = AccountLinks(account: account.account, places: settings.places)
-        let commands = DownloadCommands(account, password: password, places: settings.places, trust: identity)
+        let commands = DownloadCommands(account, password: password, places: settings.places, certificate: certificate)
         var model: Model = [
             "account": account.account.text, "host": settings.places.host,
             "expiry": Self.expiry(account.expires, now: clocks.now()),
@@ -120,7 +120,7 @@ extension WebFront {
             "files": account.files.map { fileModel($0, links: links) },
             "complete": account.files.count == account.fileCount,
             "listed": Format.number(account.files.count), "policy": Self.sentence(account.policy),
-            "trust": identity.isSelfSigned(), "certificate": DownloadCommands.certificateFile,
+            "trust": certificate?.isSelfSigned == true, "certificate": DownloadCommands.certificateFile,
             "lifetimes": lifetimeModels(),
         ]
         model["password"] = password

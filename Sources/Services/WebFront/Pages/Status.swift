@@ -33,10 +33,10 @@ extension WebFront {
         }
     }
 
-    /// The certificate for tools that must be told to trust it.
+    /// The download server's certificate for tools that must be told to trust it.
     func certificate(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        guard let pem = identity.certificate() else { throw Failure(.notFound, "no certificate is configured") }
-        return WebResponse(type: "application/x-pem-file", body: pem)
+        guard let certificate else { throw Failure(.notFound, "this host has no file ftp.certificate") }
+        return WebResponse(type: "application/x-pem-file", body: certificate.pem)
             .setting("content-disposition", "attachment; filename=\"\(DownloadCommands.certificateFile)\"")
     }
 

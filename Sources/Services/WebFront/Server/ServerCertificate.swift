@@ -8,7 +8,6 @@ package final class ServerCertificate: Sendable {
     /// What one reading of the files gave.
     struct Content: Sendable {
         let context: NIOSSLContext
-        let leaf: [UInt8]
         let isSelfSigned: Bool
     }
 
@@ -32,11 +31,8 @@ package final class ServerCertificate: Sendable {
         content.withLock { $0 = fresh }
     }
 
-    package var identity: ServerIdentity {
-        ServerIdentity(
-            certificate: { self.content.withLock { $0.leaf } },
-            isSelfSigned: { self.content.withLock { $0.isSelfSigned } })
-    }
+    /// Whether browsers will warn of it.
+    package var isSelfSigned: Bool { content.withLock { $0.isSelfSigned } }
 
     private static func load(_ certificatePath: String, _ keyPath: String) throws(Failure) -> Content {
         let chain: [NIOSSLCertificate]
@@ -65,7 +61,7 @@ package final class ServerCertificate: Sendable {
                 "cannot use \(keyPath) with \(certificatePath): it must be the PEM private key of that certificate, readable "
                     + "by ffswebd's user (chown root:ffs, chmod 0640)", cause: "\(error)")
         }
-        return Content(context: context, leaf: PEM.encode(der), isSelfSigned: X509Names.areEqual(in: der))
+        return Content(context: context, isSelfSigned: X509Names.areEqual(in: der))
     }
 
     private static func checkMode(_ path: String) throws(Failure) {
@@ -82,55 +78,5 @@ package final class ServerCertificate: Sendable {
                 "the private key \(path) has mode 0\(String(status.permissions, radix: 8)), so others could read or change "
                     + "it: chmod 0640 \(path)")
         }
-    }
-}
-
-enum PEM {
-    /// RFC 7468: 64 characters a line.
-    static func encode(_ der: [UInt8]) -> [UInt8] {
-        let text = Base64.encode(der)
-        var out = Array("-----BEGIN CERTIFICATE-----\n".utf8)
-        for start in stride(from: 0, to: text.count, by: 64) {
-            out += text[start..<min(start + 64, text.count)]
-            out.append(UInt8(ascii: "\n"))
-        }
-        return out + Array("-----END CERTIFICATE-----\n".utf8)
-    }
-}
-
-/// As much of X.509 (RFC 5280 §4.1) as tells whether a certificate names itself as its issuer.
-enum X509Names {
-    /// Whether issuer and subject are the same bytes; false for anything that does not read as a certificate.
-    static func areEqual(in der: [UInt8]) -> Bool {
-        var outer = der[...]
-        guard var certificate = element(&outer)?.content, var body = element(&certificate)?.content else {
-            return false
-        }
-        // tbsCertificate: [0] version, when not v1; serialNumber; signature; issuer; validity; subject.
-        if body.first == 0xA0 { _ = element(&body) }
-        _ = element(&body)
-        _ = element(&body)
-        let issuer = element(&body)
-        _ = element(&body)
-        guard let issuer, let subject = element(&body) else { return false }
-        return issuer.content.elementsEqual(subject.content)
-    }
-
-    /// Takes one DER element off the front.
-    private static func element(_ rest: inout ArraySlice<UInt8>) -> (tag: UInt8, content: ArraySlice<UInt8>)? {
-        guard let tag = rest.popFirst(), let first = rest.popFirst() else { return nil }
-        var length = Int(first)
-        if first >= 0x80 {
-            guard (1...3).contains(first & 0x7F) else { return nil }
-            length = 0
-            for _ in 0..<(first & 0x7F) {
-                guard let byte = rest.popFirst() else { return nil }
-                length = length << 8 | Int(byte)
-            }
-        }
-        guard length <= rest.count else { return nil }
-        let content = rest.prefix(length)
-        rest = rest.dropFirst(length)
-        return (tag, content)
     }
 }
