@@ -183,7 +183,10 @@ let package = Package(
         tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),
         tests(
             "System", "CommlinkTransport",
-            ["CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", nioCore, nioPosix, logging]),
+            [
+                "CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", "TestSupport", nioCore, nioPosix,
+                logging,
+            ]),
         tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging, coreMetrics]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel", "TestSupport"]),
         tests(

@@ -1,6 +1,7 @@
 import Commlink
 import FFSModel
 import Requests
+import TestSupport
 import Testing
 import Tobj
 
@@ -177,11 +178,12 @@ struct CommlinkServerTests {
         let directory = try KeyDirectory()
         try directory.writeBag()
         let keys = try directory.store()
-        let running = try await RunningServer(keys, table(Ledger()), count: 1)
         // A range of which only the middle port listens.
+        let range = try Ports.range(5)
+        let middle = range.lowerBound + 2
+        let running = try await RunningServer(keys, table(Ledger()), ports: middle...middle)
         let client = CommlinkClient(
-            link: keys.link, host: "127.0.0.1", ports: (running.ports.lowerBound - 2)...(running.ports.upperBound + 2),
-            bags: keys, settings: CommlinkSettings(), logger: quiet)
+            link: keys.link, host: "127.0.0.1", ports: range, bags: keys, settings: CommlinkSettings(), logger: quiet)
         for _ in 0..<10 { _ = try await client.send(Ping()) }
         try await running.stop()
         await #expect { _ = try await client.send(Ping()) } throws: { error in

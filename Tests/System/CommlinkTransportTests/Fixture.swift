@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import Requests
 import Synchronization
+import TestSupport
 import Testing
 import Tobj
 
@@ -98,27 +99,16 @@ struct RunningServer {
     let task: Task<Void, any Error>
 
     init(
-        _ keys: KeyBagStore, _ table: RequestTable, count: Int = 1, settings: CommlinkSettings = CommlinkSettings(),
-        logger: Logger = quiet
+        _ keys: KeyBagStore, _ table: RequestTable, count: Int = 1, ports: ClosedRange<Int>? = nil,
+        settings: CommlinkSettings = CommlinkSettings(), logger: Logger = quiet
     ) async throws {
-        // Ranges next to each other are hard to come by through port 0, so look for one.
-        var tries = 0
-        while true {
-            let base = Int.random(in: 10_000..<32_000)
-            let range = base...(base + count - 1)
-            let server = CommlinkServer(
-                link: keys.link, address: "127.0.0.1", ports: range, bags: keys, settings: settings, table: table,
-                logger: logger)
-            do { try await server.bind() } catch {
-                tries += 1
-                if tries > 50 { throw error }
-                continue
-            }
-            self.server = server
-            ports = range
-            task = Task { try await server.run() }
-            return
-        }
+        self.ports = try ports ?? Ports.range(count)
+        server = CommlinkServer(
+            link: keys.link, address: "127.0.0.1", ports: self.ports, bags: keys, settings: settings, table: table,
+            logger: logger)
+        try await server.bind()
+        let server = self.server
+        task = Task { try await server.run() }
     }
 
     func client(_ keys: KeyBagStore, settings: CommlinkSettings = CommlinkSettings()) -> CommlinkClient {
@@ -130,4 +120,32 @@ struct RunningServer {
         server.shutdown()
         try await task.value
     }
+}
+
+/// Keeps what is logged: `message key=value …` lines.
+struct LogBook: LogHandler {
+    private let book: Pages
+
+    final class Pages: Sendable {
+        private let lines = Mutex<[String]>([])
+        func append(_ line: String) { lines.withLock { $0.append(line) } }
+        var all: [String] { lines.withLock { $0 } }
+    }
+
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    init(_ book: Pages) { self.book = book }
+
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).map { "\($0)=\($1)" }.sorted().joined(separator: " ")
+        book.append("\(event.level) \(event.message) \(fields)")
+    }
+
+    static func logger(_ pages: Pages) -> Logger { Logger(label: "test") { _ in LogBook(pages) } }
 }

@@ -1,0 +1,71 @@
+import FFSModel
+import Testing
+
+@testable import CommlinkTransport
+
+@Suite("the memory of replies")
+struct ReplyMemoryTests {
+    private func admit(_ memory: ReplyMemory, _ id: UInt64, at now: Int64 = 0, fingerprint: Int = 1) -> String {
+        switch memory.admit(
+            RequestID(high: 0, low: id), fingerprint: fingerprint, now: now, waiter: { _ in })
+        {
+        case .first: "first"
+        case .repeated(let reply): String(decoding: reply, as: UTF8.self)
+        case .joined: "joined"
+        case .conflict: "conflict"
+        }
+    }
+
+    private func finish(_ memory: ReplyMemory, _ id: UInt64, _ reply: String, keep: Bool = true, at now: Int64 = 0) {
+        memory.finish(RequestID(high: 0, low: id), reply: Array(reply.utf8), keep: keep, now: now)
+    }
+
+    @Test("first, joined, repeated, conflict")
+    func admissions() {
+        let memory = ReplyMemory(capacity: 10, byteCapacity: 1_000)
+        #expect(admit(memory, 1) == "first")
+        #expect(admit(memory, 1) == "joined")
+        #expect(admit(memory, 1, fingerprint: 2) == "conflict")
+        finish(memory, 1, "a")
+        #expect(admit(memory, 1) == "a")
+        #expect(admit(memory, 1, fingerprint: 2) == "conflict")
+        #expect(admit(memory, 2) == "first")
+        finish(memory, 2, "busy", keep: false)
+        #expect(admit(memory, 2) == "first")
+    }
+
+    @Test("a day, no longer")
+    func time() {
+        let memory = ReplyMemory(capacity: 10, byteCapacity: 1_000)
+        #expect(admit(memory, 1, at: 100) == "first")
+        finish(memory, 1, "a", at: 100)
+        #expect(admit(memory, 1, at: 100 + 86_399) == "a")
+        #expect(admit(memory, 1, at: 100 + 86_400) == "first")
+    }
+
+    @Test("the oldest go first when there are too many, or too many bytes")
+    func bounds() {
+        let memory = ReplyMemory(capacity: 3, byteCapacity: 10)
+        for id in 1...4 as ClosedRange<UInt64> {
+            #expect(admit(memory, id) == "first")
+            finish(memory, id, "r\(id)")
+        }
+        #expect(admit(memory, 4) == "r4")
+        #expect(admit(memory, 2) == "r2")
+        #expect(admit(memory, 1) == "first")
+        finish(memory, 1, "12345678")
+        #expect(admit(memory, 4) == "r4")
+        #expect(admit(memory, 2) == "first")
+    }
+
+    @Test("a hundred thousand replies cost their number, not its square")
+    func many() {
+        let memory = ReplyMemory(capacity: 1_000, byteCapacity: 1 << 20)
+        for id in 0..<100_000 as Range<UInt64> {
+            #expect(admit(memory, id) == "first")
+            finish(memory, id, "x")
+        }
+        #expect(admit(memory, 99_000) == "x")
+        #expect(admit(memory, 98_999) == "first")
+    }
+}
