@@ -60,6 +60,12 @@ final class Ledger: Sendable {
     let calls = Mutex<[RequestID: Int]>([:])
     var nothingTwice: Bool { calls.withLock { $0.values.allSatisfy { $0 == 1 } } }
     func count(_ id: RequestID) -> Int { calls.withLock { $0[id] ?? 0 } }
+
+    /// Returns once `count` requests have reached their handler.
+    func begun(_ count: Int) async throws {
+        try await eventually("\(count) requests under way") { total >= count }
+    }
+
     var total: Int { calls.withLock { $0.values.reduce(0, +) } }
 }
 

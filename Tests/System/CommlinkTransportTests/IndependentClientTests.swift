@@ -12,7 +12,7 @@ struct IndependentClientTests {
     private func ffs2(_ directory: KeyDirectory, _ port: Int, _ words: String...) async throws -> CommandResult {
         try await command(
             [
-                "python3", "\(Project.root)/Tests/Integration/Clients/ffs2.py", "--bag",
+                "/usr/bin/python3", "\(Project.root)/Tests/Integration/Clients/ffs2.py", "--bag",
                 "\(directory.path)/web-internal",
                 "--port", "\(port)",
             ] + words)

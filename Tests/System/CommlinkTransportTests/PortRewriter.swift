@@ -11,13 +11,11 @@ struct PortRewriter {
         port = try Ports.one()
         listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { inside in
                 ClientBootstrap(group: inside.eventLoop).connect(host: "127.0.0.1", port: server).flatMapThrowing {
                     outside in
                     try inside.pipeline.syncOperations.addHandler(Glue(outside))
                     try outside.pipeline.syncOperations.addHandler(Glue(inside))
-                    inside.setOption(.autoRead, value: true).whenSuccess { inside.read() }
                 }
             }
             .bind(host: "127.0.0.1", port: port).get()
