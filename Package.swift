@@ -202,7 +202,12 @@ let package = Package(
                 "StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel",
                 "DaemonKit", "ConfigurationSchema", "TestSupport", logging,
             ]),
-        tests("Services", "FTPService", ["FTPService", "FTPProtocol", "StoredFormats", "FFSModel"]),
+        tests(
+            "Services", "FTPService",
+            [
+                "FTPService", "FTPProtocol", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport", "FFSModel",
+                logging,
+            ]),
         tests(
             "Services", "WebFront",
             [

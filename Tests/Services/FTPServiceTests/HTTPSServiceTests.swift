@@ -1,0 +1,149 @@
+import FFSModel
+import FTPService
+import Foundation
+import Logging
+import StoredFormats
+import SystemSupport
+import TLSEngine
+import TestSupport
+import Testing
+
+/// The HTTPS side of a worker, in this process, fetched from by curl.
+@Suite struct HTTPSServiceTests {
+    private final class Server {
+        let service: HTTPSService
+        let fixture: AccountFixture
+        let port: Int
+        let transferLog: String
+
+        init(_ files: [String: [UInt8]], change: (inout HTTPSSettings) -> Void = { _ in }) async throws {
+            fixture = try AccountFixture(files)
+            port = try Ports.one()
+            transferLog = fixture.directory(".xferlog")
+            let certificate = fixture.directory(".cert.pem")
+            let key = fixture.directory(".key.pem")
+            try await command([
+                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                "-keyout", key, "-out", certificate,
+            ]).succeeded()
+            let credentials = try TLSCredentials(
+                certificatePEM: Array(Data(contentsOf: URL(fileURLWithPath: certificate))),
+                privateKeyPEM: Array(Data(contentsOf: URL(fileURLWithPath: key))))
+            var settings = HTTPSSettings()
+            change(&settings)
+            service = try await HTTPSService(
+                settings: settings, area: fixture.area(),
+                tls: TLSContext(server: credentials, protocols: ["h2", "http/1.1"]),
+                log: WorkerLog(
+                    logger: Logger(label: "test"),
+                    transferLog: Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600)))
+            let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
+            try await service.start(listener: Descriptor.listen(address, backlog: 100))
+        }
+
+        /// Runs curl on `path` below the account.
+        func curl(_ path: String, _ options: [String] = [], user: String? = nil) async throws -> CommandResult {
+            let user = user ?? "\(fixture.account):\(fixture.password)"
+            return try await command(
+                ["curl", "-sk", "--user", user] + options + ["https://127.0.0.1:\(port)/a/\(fixture.account)\(path)"])
+        }
+    }
+
+    private static let big = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+
+    @Test(arguments: ["--http1.1", "--http2"])
+    func aFileArrivesWhole(_ version: String) async throws {
+        let server = try await Server(["p-1/big.bin": Self.big])
+        let result = try await server.curl("/p-1/big.bin", [version, "-w", "%{stderr}%{http_version} %{http_code}"])
+        #expect(result.outputBytes == Self.big)
+        #expect(result.errorOutput == (version == "--http2" ? "2 200" : "1.1 200"))
+        let head = try await server.curl("/p-1/big.bin", [version, "-I"])
+        let digest = ContentDigest.sha256(of: Self.big)
+        #expect(head.output.lowercased().contains("etag: \"\(digest)\""))
+        #expect(head.output.contains("\(Self.big.count)"))
+        await server.service.stop()
+        let log = try String(contentsOfFile: server.transferLog, encoding: .utf8)
+        #expect(
+            log.contains(" 127.0.0.1 \(Self.big.count) /p-1/big.bin b _ o r \(server.fixture.account) https 0 * c\n"))
+    }
+
+    @Test func rangesAndResumption() async throws {
+        let server = try await Server(["p-1/big.bin": Self.big])
+        #expect(
+            try await server.curl("/p-1/big.bin", ["-r", "1000-1999"]).outputBytes == Array(Self.big[1_000..<2_000]))
+        #expect(try await server.curl("/p-1/big.bin", ["-r", "-5"]).outputBytes == Array(Self.big.suffix(5)))
+        let multi = try await server.curl("/p-1/big.bin", ["-i", "-r", "0-1,9-9"]).output
+        #expect(multi.contains("206") && multi.contains("content-range: bytes 9-9/3000000"))
+        #expect(
+            try await server.curl("/p-1/big.bin", ["-o", "/dev/null", "-w", "%{http_code}", "-r", "3000000-"]).trimmed
+                == "416")
+        let etag = "\"\(ContentDigest.sha256(of: Self.big))\""
+        let fresh = try await server.curl(
+            "/p-1/big.bin", ["-o", "/dev/null", "-w", "%{http_code}", "-H", "If-None-Match: \(etag)"])
+        #expect(fresh.trimmed == "304")
+        await server.service.stop()
+    }
+
+    @Test func refusalsLookTheSame() async throws {
+        let server = try await Server(["p-1/a": [1]])
+        let other = "bbbbbbbbbbbbbbbb"
+        for user in ["\(server.fixture.account):wrong", "\(other):\(server.fixture.password)", "\(other):x"] {
+            let result = try await server.curl("/p-1/a", ["-i"], user: user)
+            #expect(result.output.hasPrefix("HTTP/2 401"))
+            #expect(result.output.contains("www-authenticate: Basic"))
+        }
+        await server.service.stop()
+    }
+
+    @Test(arguments: [
+        ("/p-1/none", "404"), ("/p-1/a/", "404"), ("/p-1", "301"), ("/../../etc/passwd", "404"),
+        ("/p-1/%2e%2e/%2e%2e/record", "404"), ("/p-1/a%00", "400"), ("/p-1%2Fa", "400"), ("/p-1/link", "404"),
+        ("/p-1/outside/passwd", "404"),
+    ])
+    func pathsThatNameNothing(_ path: String, _ status: String) async throws {
+        let server = try await Server(["p-1/a": [1]])
+        let root = server.fixture.directory("\(server.fixture.account)/root/p-1")
+        #expect(symlink("/etc/passwd", "\(root)/link") == 0 && symlink("/etc", "\(root)/outside") == 0)
+        let result = try await server.curl(path, ["--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"])
+        #expect(result.trimmed == status)
+        await server.service.stop()
+    }
+
+    @Test func methodsThatWriteAreRefused() async throws {
+        let server = try await Server(["p-1/a": [1]])
+        for method in ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "MKCOL"] {
+            let result = try await server.curl("/p-1/a", ["-i", "-X", method, "-d", "x"])
+            #expect(result.output.contains("405") && result.output.contains("allow: GET, HEAD"), "\(method)")
+        }
+        await server.service.stop()
+    }
+
+    @Test func directories() async throws {
+        let server = try await Server(["p-1/<b>&.txt": [1, 2], "p-1/sub/x": [3]])
+        let page = try await server.curl("/p-1/").output
+        #expect(page.contains("&lt;b&gt;&amp;.txt") && page.contains("href=\"./sub/\"") && !page.contains("<b>"))
+        let json = try await server.curl("/p-1/?format=json").output
+        let parsed = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+        let entries = try #require(parsed["entries"] as? [[String: Any]])
+        #expect(entries.count == 2 && entries[0]["sha256"] as? String == "\(ContentDigest.sha256(of: [1, 2]))")
+        await server.service.stop()
+    }
+
+    @Test func anAccountThatVanishesIsClosed() async throws {
+        let server = try await Server(["p-1/a": [1]])
+        #expect(try await server.curl("/p-1/a").outputBytes == [1])
+        let record = server.fixture.directory("\(server.fixture.account)/record")
+        try FileManager.default.removeItem(atPath: record)
+        #expect(try await server.curl("/p-1/a", ["-o", "/dev/null", "-w", "%{http_code}"]).trimmed == "401")
+        await server.service.stop()
+    }
+
+    @Test func connectionsPerAddressAreLimited() async throws {
+        let server = try await Server(["p-1/big.bin": Self.big]) { $0.sessionsPerAddress = 1 }
+        async let slow = server.curl("/p-1/big.bin", ["--limit-rate", "1M"])
+        try await Task.sleep(for: .seconds(1))
+        #expect(try await server.curl("/p-1/big.bin").status != 0)
+        #expect(try await slow.outputBytes == Self.big)
+        await server.service.stop()
+    }
+}
