@@ -8,7 +8,7 @@ import TLSEngine
 import TestSupport
 
 /// An account area with one account, made as docs/formats.md says, without ffsstaged.
-struct AccountFixture {
+struct AccountFixture: Sendable {
     let directory: TemporaryDirectory
     let account: AccountID
     let password = "correct horse battery staple"

@@ -10,7 +10,7 @@ import Testing
 
 /// The HTTPS side of a worker, in this process, fetched from by curl.
 @Suite struct HTTPSServiceTests {
-    private final class Server {
+    private final class Server: Sendable {
         let service: HTTPSService
         let fixture: AccountFixture
         let port: Int
