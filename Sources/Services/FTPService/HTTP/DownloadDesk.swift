@@ -44,7 +44,7 @@ final class DownloadDesk {
     // MARK: Connections
 
     /// Whether one more connection fits the limits.
-    func admit(_ channel: any Channel) -> Bool {
+    func admit(_ channel: any NIOCore.Channel) -> Bool {
         let peer = Self.address(of: channel)
         guard !isDraining, connections < settings.sessions,
             byAddress[peer, default: 0] < settings.sessionsPerAddress
@@ -65,7 +65,7 @@ final class DownloadDesk {
         byAddress[peer] = count > 0 ? count : nil
     }
 
-    static func address(of channel: any Channel) -> IPAddress {
+    static func address(of channel: any NIOCore.Channel) -> IPAddress {
         let text = channel.remoteAddress?.ipAddress ?? "0.0.0.0"
         return IPAddress(text: text.utf8) ?? IPAddress(v4: 0)
     }

@@ -23,7 +23,7 @@ final class DownloadHandler: ChannelInboundHandler {
     }
 
     let desk: DownloadDesk
-    private let connection: any Channel
+    private let connection: any NIOCore.Channel
     private let handshake: TLSHandshakeCompleted
     private let closesWhenDone: Bool
     private var state = State.idle
@@ -39,7 +39,7 @@ final class DownloadHandler: ChannelInboundHandler {
     /// - Parameters:
     ///   - connection: the TCP connection, which is this channel's parent in HTTP/2.
     ///   - closesWhenDone: whether this handler decides on keep-alive (HTTP/1.1).
-    init(desk: DownloadDesk, connection: any Channel, handshake: TLSHandshakeCompleted, closesWhenDone: Bool) {
+    init(desk: DownloadDesk, connection: any NIOCore.Channel, handshake: TLSHandshakeCompleted, closesWhenDone: Bool) {
         self.desk = desk
         self.connection = connection
         self.handshake = handshake

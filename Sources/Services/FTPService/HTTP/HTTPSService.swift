@@ -29,7 +29,7 @@ package final class HTTPSService: Sendable {
     private let pool = NIOThreadPool(numberOfThreads: 2)
     private let desk: NIOLoopBound<DownloadDesk>
     private let tls: Mutex<TLSContext>
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listener = Mutex<(any NIOCore.Channel)?>(nil)
 
     /// - Parameters:
     ///   - area: the account area, owned by this service from now on.
@@ -130,7 +130,7 @@ private final class ProtocolChooser: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    private func configureHTTP1(_ channel: any Channel, _ handshake: TLSHandshakeCompleted) throws {
+    private func configureHTTP1(_ channel: any NIOCore.Channel, _ handshake: TLSHandshakeCompleted) throws {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(idleHandler())
         try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
@@ -138,7 +138,7 @@ private final class ProtocolChooser: ChannelInboundHandler {
             DownloadHandler(desk: desk, connection: channel, handshake: handshake, closesWhenDone: true))
     }
 
-    private func configureHTTP2(_ channel: any Channel, _ handshake: TLSHandshakeCompleted) throws {
+    private func configureHTTP2(_ channel: any NIOCore.Channel, _ handshake: TLSHandshakeCompleted) throws {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(idleHandler())
         var connection = NIOHTTP2Handler.ConnectionConfiguration()
@@ -184,7 +184,7 @@ private final class IdleCloser: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
-    private func check(_ channel: any Channel) {
+    private func check(_ channel: any NIOCore.Channel) {
         let limit = writing > 0 ? desk.settings.stallTimeout : desk.settings.idleTimeout
         if NIODeadline.now() - last > .seconds(Int64(limit)) { channel.close(promise: nil) }
     }
