@@ -11,7 +11,7 @@ final class Supervisor {
         let index: Int
         let process: ChildProcess
         let startedAt: Int64
-        var channel: Channel?
+        var channel: WorkerChannel?
         var isReady = false
 
         init(index: Int, process: ChildProcess, startedAt: Int64) {
@@ -70,7 +70,7 @@ final class Supervisor {
             let pair = try Descriptor.socketPair()
             let process = try launch(arguments, pair.second.rawValue)
             let child = Child(index: index, process: process, startedAt: loop.second)
-            child.channel = try Channel(pair.takeFirst(), loop: loop) { [unowned self, unowned child] message in
+            child.channel = try WorkerChannel(pair.takeFirst(), loop: loop) { [unowned self, unowned child] message in
                 receive(message, from: child)
             } onEnd: { [unowned self, unowned child] in
                 ended(child)

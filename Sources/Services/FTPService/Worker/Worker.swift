@@ -111,6 +111,6 @@ package struct WorkerTLS: Sendable {
     /// - Parameter ticketKeys: the supervisor's, so that a client resumes at whichever worker it meets.
     package init(_ credentials: TLSCredentials, ticketKeys: [UInt8]) throws(TLSError) {
         ftp = try TLSContext(server: credentials, protocols: ["ftp", "ftp-data"], ticketKeys: ticketKeys)
-        https = try TLSContext(server: credentials, protocols: ["http/1.1"], ticketKeys: ticketKeys)
+        https = try TLSContext(server: credentials, protocols: ["h2", "http/1.1"], ticketKeys: ticketKeys)
     }
 }

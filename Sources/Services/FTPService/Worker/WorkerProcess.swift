@@ -112,7 +112,10 @@ private final class RunningWorker {
     private let loop: EventLoop
     private let worker: Worker
     private var acceptors: [Acceptor] = []
-    private var channel: Channel?
+    private var channel: WorkerChannel?
+    private var https: HTTPSService?
+    /// Parts that a drain still waits for.
+    private var draining = 0
 
     init(
         _ arguments: WorkerProcess.Arguments, _ plan: WorkerPlan, channel: consuming Descriptor, framer: ChannelFramer
@@ -125,30 +128,62 @@ private final class RunningWorker {
         }
         logger[metadataKey: "worker"] = "\(arguments.index)"
         var transferLog: Descriptor?
-        if arguments.hasTransferLog { transferLog = Descriptor(owning: 5) }
+        var httpsLog: Descriptor?
+        if arguments.hasTransferLog {
+            let log = Descriptor(owning: 5)
+            httpsLog = try log.duplicate()
+            transferLog = consume log
+        }
+        let area = Descriptor(owning: 4)
+        let httpsArea = try area.duplicate()
         let tls = try WorkerTLS(plan)
+        let settings = try FTPSettings(configuration, hasTLS: tls != nil)
         loop = try EventLoop()
         worker = Worker(
-            index: arguments.index, loop: loop, settings: try FTPSettings(configuration, hasTLS: tls != nil),
-            accounts: AccountStore(area: Descriptor(owning: 4)),
+            index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) })
+        var httpsListener: Descriptor?
         for (offset, kind) in arguments.listeners.enumerated() {
             let listener = Descriptor(owning: 6 + Int32(offset))
             switch kind {
             case .ftp: acceptors.append(try Acceptor(listener, implicitTLS: false, worker: worker))
             case .implicit: acceptors.append(try Acceptor(listener, implicitTLS: true, worker: worker))
-            case .https: break
+            case .https: httpsListener = consume listener
             }
         }
-        self.channel = try Channel(channel, framer: framer, loop: loop) { [unowned self] message in
+        if let httpsListener, let tls {
+            https = try Self.startHTTPS(
+                HTTPSSettings(settings), area: httpsArea, tls: tls.https,
+                log: WorkerLog(logger: logger, transferLog: httpsLog), listener: httpsListener)
+        }
+        self.channel = try WorkerChannel(channel, framer: framer, loop: loop) { [unowned self] message in
             receive(message)
         } onEnd: { [unowned self] in
             // The supervisor died. The ports must be free for the next one; running transfers may end.
             worker.log.logger.warning("the supervisor is gone; draining")
             drain()
         }
-        worker.onIdle = { [loop] in loop.stop() }
+        worker.onIdle = { [unowned self] in drained() }
+    }
+
+    /// Starts the HTTPS side, which lives on a thread of its own, and waits until it serves.
+    private static func startHTTPS(
+        _ settings: HTTPSSettings, area: consuming Descriptor, tls: TLSContext, log: sending WorkerLog,
+        listener: consuming Descriptor
+    ) throws -> HTTPSService {
+        let started = Monitor<Result<HTTPSService, any Error>?>(nil)
+        let parts = Handoff(log)
+        let (areaNumber, listenerNumber) = (area.release(), listener.release())
+        Task.detached {
+            do {
+                let service = try await HTTPSService(
+                    settings: settings, area: Descriptor(owning: areaNumber), tls: tls, log: parts.value)
+                try await service.start(listener: Descriptor(owning: listenerNumber))
+                started.withLock(wake: .all) { $0 = .success(service) }
+            } catch { started.withLock(wake: .all) { $0 = .failure(error) } }
+        }
+        return try started.wait { $0 }.get()
     }
 
     func run() throws {
@@ -172,13 +207,44 @@ private final class RunningWorker {
             let configuration = try plan.configuration()
             let tls = try WorkerTLS(plan)
             worker.reload(settings: try FTPSettings(configuration, hasTLS: tls != nil), tls: tls)
+            if let tls { https?.reload(tls: tls.https) }
         } catch { worker.log.logger.error("the new configuration was not taken", metadata: ["cause": "\(error)"]) }
     }
 
     private func drain() {
         for acceptor in acceptors { acceptor.close() }
         acceptors = []
+        guard draining == 0 else { return }
+        draining = https == nil ? 1 : 2
+        drainHTTPS()
         worker.drain()
+    }
+
+    private func drainHTTPS() {
+        guard let https else { return }
+        let home = loop.mailbox
+        let me = Handoff(self)
+        Task.detached {
+            await https.drain()
+            while await https.connectionCount() > 0 { try? await Task.sleep(for: .milliseconds(100)) }
+            home.post { _ in me.value.drained() }
+        }
+    }
+
+    /// One part is empty; the process ends with the last.
+    private func drained() {
+        draining -= 1
+        if draining == 0 { loop.stop() }
+    }
+}
+
+extension HTTPSSettings {
+    fileprivate init(_ settings: FTPSettings) {
+        self.init()
+        sessions = settings.sessions
+        sessionsPerAddress = settings.sessionsPerAddress
+        sessionsPerAccount = settings.sessionsPerAccount
+        stallTimeout = settings.stallTimeout
     }
 }
 

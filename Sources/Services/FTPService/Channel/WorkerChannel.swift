@@ -2,7 +2,7 @@ import FFSModel
 package import SystemSupport
 
 /// One end of the socket pair between supervisor and worker, on an event loop.
-package final class Channel: EventLoop.Source {
+package final class WorkerChannel: EventLoop.Source {
     private let socket: Descriptor
     private unowned let loop: EventLoop
     private var framer = ChannelFramer()
