@@ -134,6 +134,11 @@ int ffs_writeback(int fd, int64_t offset, int64_t length) {
     return RESULT(sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE));
 }
 
+int ffs_write_out(int fd) {
+    return RESULT(sync_file_range(
+        fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER));
+}
+
 int ffs_syncfs(int fd) { return RESULT(syncfs(fd)); }
 
 int ffs_statvfs(int fd, struct ffs_space *out) {

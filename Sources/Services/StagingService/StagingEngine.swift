@@ -65,6 +65,7 @@ package final class StagingEngine: Sendable {
         scheduler.stop()
         committer.stop()
         keeper.stop()
+        store.unlock()
     }
 
     // MARK: - Creating
@@ -184,8 +185,7 @@ package final class StagingEngine: Sendable {
         guard job.pending.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
         do throws(Failure) {
             if let failure = job.failure.withLock({ $0 }) { throw failure }
-            try builder.complete(job)
-            committer.add(job)
+            committer.add(job, written: try builder.complete(job))
         } catch { job.finish(.failure(error)) }
     }
 

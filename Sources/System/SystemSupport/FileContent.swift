@@ -121,6 +121,10 @@ extension Descriptor {
         _ = ffs_writeback(rawValue, Int64(range.lowerBound), Int64(range.count))
     }
 
+    /// Writes all dirty pages out and waits for them. Not durable by itself: the blocks are on the device (or in its
+    /// cache), what says that they are the file's may only be in the journal's memory.
+    package func writeOut() throws(SystemError) { try check(ffs_write_out(rawValue), "sync_file_range", nil) }
+
     package func setPermissions(_ permissions: UInt32) throws(SystemError) {
         guard fchmod(rawValue, permissions) == 0 else { throw SystemError("fchmod", Errno(Glibc.errno)) }
     }

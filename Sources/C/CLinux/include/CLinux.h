@@ -59,6 +59,7 @@ struct ffs_listed {
 long ffs_list(int fd, void *scratch, size_t size, void *out, int with_status);
 int ffs_clone(int to, int from);                                                         // ioctl FICLONE
 int ffs_writeback(int fd, int64_t offset, int64_t length);       // sync_file_range(2), start only
+int ffs_write_out(int fd);                                       // sync_file_range(2), start and wait
 int ffs_syncfs(int fd);
 int ffs_statvfs(int fd, struct ffs_space *out);
 int ffs_lock(int fd);                                            // flock(2), exclusive, does not wait

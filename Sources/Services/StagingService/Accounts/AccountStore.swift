@@ -1,5 +1,6 @@
 import FFSModel
 import StoredFormats
+import Synchronization
 import SystemSupport
 
 /// The account area on disk: where accounts are built, published, rewritten and withdrawn (docs/formats.md).
@@ -9,8 +10,8 @@ final class AccountStore: Sendable {
     let root: Descriptor
     let building: Descriptor
     let withdrawn: Descriptor
-    /// Held for this object's life: one daemon serves an area.
-    private let lock: Descriptor
+    /// flock(2): one daemon serves an area.
+    private let lock: Mutex<WrittenFile?>
 
     /// Opens the area and makes its work folders.
     ///
@@ -22,13 +23,17 @@ final class AccountStore: Sendable {
             root = try Descriptor.open(CPath(path), [.read, .directory])
             building = try root.ensureDirectory(CPath(AccountArea.building), permissions: 0o750)
             withdrawn = try root.ensureDirectory(CPath(AccountArea.withdrawn), permissions: 0o750)
-            lock = try root.open(".lock", [.readWrite, .create], permissions: 0o600)
-            isFree = try lock.tryLock()
+            let file = try root.open(".lock", [.readWrite, .create], permissions: 0o600)
+            isFree = try file.tryLock()
+            lock = Mutex(WrittenFile(file))
         } catch { throw error.failure("cannot open the account area \(path)") }
         guard isFree else {
             throw Failure(.configuration, "another ffsstaged serves the account area \(path); stop it first")
         }
     }
+
+    /// Lets another daemon serve the area.
+    func unlock() { lock.withLock { $0 = nil } }
 
     /// A record, and whether its account still lives.
     enum Found {

@@ -32,6 +32,7 @@ extension AccountKeeper {
                 return !isStopping
             }
             index.markComplete()
+            logger.info("account area read", metadata: ["accounts": "\(index.count)"])
         } catch { logger.error("cannot read the account area: \(error)") }
     }
 

@@ -33,6 +33,12 @@ final class BuildJob: Sendable {
     }
 }
 
+/// A file that was written and must reach the disk before its account is published.
+final class WrittenFile: Sendable {
+    let descriptor: Descriptor
+    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+}
+
 /// The directories of an account being built, held open.
 final class BuildTree: Sendable {
     /// `.building/<account>`.

@@ -98,8 +98,8 @@ struct TreeBuilder: Sendable {
         }
     }
 
-    /// SHA256SUMS and, last, the record.
-    func complete(_ job: BuildJob) throws(Failure) {
+    /// SHA256SUMS and, last, the record. Returns what was written rather than linked.
+    func complete(_ job: BuildJob) throws(Failure) -> [WrittenFile] {
         if job.plans.count == 1 {
             // One version alone: its list is an object, as good as any other file.
             let plan = job.plans[0]
@@ -107,14 +107,23 @@ struct TreeBuilder: Sendable {
                 try linker.link(plan.sums, of: plan.objects, to: job.tree.root, name)
             }
         }
+        var written: [WrittenFile] = []
         do throws(SystemError) {
             if job.plans.count > 1 {
                 var sums: [UInt8] = []
                 for plan in job.plans { sums += ChecksumFile.render(plan.manifest, folder: plan.item.folder) }
-                try job.tree.root.writeFile(CPath(AccountArea.sums), sums, permissions: 0o444, durable: false)
+                written.append(try write(sums, AccountArea.sums, 0o444, in: job.tree.root))
             }
-            try job.tree.account.writeFile(
-                CPath(AccountArea.record), job.record.serialized(), permissions: 0o640, durable: false)
+            written.append(try write(job.record.serialized(), AccountArea.record, 0o640, in: job.tree.account))
         } catch { throw error.failure("cannot build the account") }
+        return written
+    }
+
+    private func write(
+        _ bytes: [UInt8], _ name: String, _ permissions: UInt32, in folder: borrowing Descriptor
+    ) throws(SystemError) -> WrittenFile {
+        let file = try folder.open(CPath(name), [.write, .create, .exclusive], permissions: permissions)
+        try file.write(bytes)
+        return WrittenFile(file)
     }
 }
