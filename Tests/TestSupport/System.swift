@@ -47,7 +47,7 @@ package final class System: Sendable {
         }
         let manifest = try InstallManifest()
         try await manifest.apply(below: directory.path, directories: true, owned: owned)
-        try Files.write(yaml(settings), to: configuration)
+        try configure(settings)
         try await makeCertificate()
         if steppingDown { try await command("chown", "-R", "nobody:nogroup", directory.path).succeeded() }
         for link in ["web-internal", "web-storage"] { try await ctl("keys", "generate", link).succeeded() }
@@ -104,6 +104,11 @@ package final class System: Sendable {
     /// curl that trusts this system's certificate and nothing else, silent but for errors.
     package func curl(_ words: [String], timeout: Duration = .seconds(60)) async throws -> CommandResult {
         try await command(["curl", "-q", "-sS", "--cacert", certificate] + words, timeout: timeout)
+    }
+
+    /// Writes ffs.yaml anew: what every system needs and `settings` on top. Daemons read it at start and on SIGHUP.
+    package func configure(_ settings: [String: String]) throws {
+        try Files.write(yaml(settings), to: configuration)
     }
 
     private func yaml(_ settings: [String: String]) -> String {
