@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -156,6 +157,17 @@ int ffs_statvfs(int fd, struct ffs_space *out) {
 }
 
 int ffs_lock(int fd) { return RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
+
+int ffs_has_writer(int fd) {
+    // Whoever opens the file while the lease is held makes the kernel signal us: SIGURG is ignored, SIGIO would kill.
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0) return -errno;
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0) return errno == EAGAIN ? 1 : -errno;
+    return RESULT(fcntl(fd, F_SETLEASE, F_UNLCK));
+}
+
+int ffs_can_read(int dir, const char *path) {
+    return RESULT(faccessat(dir, path, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW));
+}
 
 int ffs_random(void *buffer, size_t size) {
     char *next = buffer;

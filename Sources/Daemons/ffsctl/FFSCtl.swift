@@ -22,6 +22,7 @@ struct FFSCtl: AsyncParsableCommand {
             KeysCommand.self,
             CustomerCommand.self,
             ProductCommand.self,
+            RepositoryCommand.self,
             EntitlementCommand.self,
             OrderCommand.self,
             NodeCommand.self,

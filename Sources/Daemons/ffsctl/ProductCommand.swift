@@ -8,7 +8,7 @@ struct ProductCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "product",
         abstract: "Publish, show and withdraw products and their versions.",
-        subcommands: [List.self, Show.self, Set.self, Withdraw.self])
+        subcommands: [Publish.self, List.self, Show.self, Set.self, Withdraw.self])
 
     struct List: OperatorCommand {
         static let configuration = CommandConfiguration(abstract: "List products and their versions.")

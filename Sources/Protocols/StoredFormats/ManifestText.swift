@@ -42,6 +42,15 @@ extension Manifest {
         }
     }
 
+    /// The totals in a manifest's first line, without its line feed; nil when it is none.
+    package static func totals(firstLine line: [UInt8]) -> (files: Int, bytes: Int)? {
+        guard line.starts(with: magic) else { return nil }
+        let numbers = line[magic.count...].split(separator: space, omittingEmptySubsequences: false)
+            .compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+        guard numbers.count == 2, numbers.allSatisfy({ $0 >= 0 }) else { return nil }
+        return (numbers[0], numbers[1])
+    }
+
     /// Accepts exactly what ``serialized()`` writes.
     static func parse(_ bytes: [UInt8]) throws(ManifestError) -> Manifest {
         try bytes.withUnsafeBufferPointer { buffer throws(ManifestError) in

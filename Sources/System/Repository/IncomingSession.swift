@@ -1,46 +1,64 @@
-package import FFSModel
-package import SystemSupport
 import Crypto
+package import FFSModel
+import StoredFormats
+package import SystemSupport
 
 /// A private folder below `incoming/` in which contents are written and hashed, then moved to their names.
 ///
 /// Nothing is visible before ``commit()``; what is left when a session ends or its process dies is removed by the
-/// session itself or by the next one to open (`flock(2)` tells the living from the dead).
+/// session itself or by the next one to open (`flock(2)` tells the living from the dead). One thread at a time.
 package final class IncomingSession {
     /// A content that is written but has no name yet.
     struct Pending {
         let name: CPath
         let digest: ContentDigest
+        /// Set when the file is the source itself.
+        let linked: LinkedSource?
+        /// The repository's object of this name has another size: it is damaged and makes way.
+        let replaces: Bool
     }
 
     let repository: Repository
     private let name: CPath
-    private let folder: Descriptor
+    let folder: Descriptor
     private var pending: [Pending] = []
     private var counter = 0
-    private let buffer: UnsafeMutableRawBufferPointer
-
-    /// Bytes read and written at once.
-    private static let chunk = 1 << 20
-    /// Dirty bytes after which write-out starts, so that a final sync does not stall everyone else.
-    private static let writebackWindow = 8 << 20
+    private let copier = ContentCopier()
+    /// Whether open(2)'s mode arrives as it is; unknown before the first file. umask(2) may take bits away.
+    private var opensWithExactMode: Bool?
+    /// Contents, and their bytes, that the repository did not hold.
+    private(set) var added = (files: 0, bytes: 0)
 
     package init(in repository: Repository) throws(Failure) {
         self.repository = repository
-        name = CPath("put-\(ID128.random())")
         do throws(SystemError) {
             try Self.sweep(repository)
-            folder = try Repository.folder(name, 0o700, in: repository.incoming, owner: repository.owner)
-            guard try folder.tryLock() else { throw SystemError("flock", .wouldBlock, path: name.description) }
+            var name: CPath = ""
+            var folder = try Self.makeFolder(&name, repository)
+            // Another session's sweep may have taken the new folder for a dead one's.
+            while true {
+                if try folder.tryLock(), try folder.status().links > 0 { break }
+                folder = try Self.makeFolder(&name, repository)
+            }
+            self.name = name
+            self.folder = folder
         } catch {
             throw error.failure("cannot write to the repository \(repository.path)")
         }
-        buffer = .allocate(byteCount: Self.chunk, alignment: 4096)
     }
 
-    deinit {
-        buffer.deallocate()
-        Self.remove(name, folder, from: repository.incoming)
+    deinit { Self.remove(name, folder, from: repository.incoming) }
+
+    private static func makeFolder(_ name: inout CPath, _ repository: Repository) throws(SystemError) -> Descriptor {
+        while true {
+            name = CPath("put-\(ID128.random())")
+            do throws(SystemError) {
+                return try Repository.folder(name, 0o700, in: repository.incoming, owner: repository.owner)
+            } catch {
+                // Swept between its making and its opening.
+                guard error.errno == .noEntry else { throw error }
+            }
+        }
     }
 
     /// Removes the folders of sessions whose processes are gone.
@@ -69,12 +87,8 @@ package final class IncomingSession {
     /// Writes `bytes` as an object-to-be.
     package func put(_ bytes: [UInt8], modified: Timestamp) throws(SystemError) -> ContentDigest {
         let name = nextName()
-        let file = try folder.open(name, [.write, .create, .exclusive], permissions: 0o444)
-        try file.write(bytes)
-        try finish(file, modified: modified)
-        var hash = SHA256()
-        bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
-        return queue(name, hash.finalize())
+        try write(name, modified: modified) { file throws(SystemError) in try file.write(bytes) }
+        return try queue(name, .sha256(of: bytes), size: bytes.count)
     }
 
     /// Copies `source`'s `size` bytes, hashing on the way; holes stay holes. Shares the data instead (reflink)
@@ -83,119 +97,80 @@ package final class IncomingSession {
     /// - Parameter progress: bytes just done.
     /// - Returns: nil when the source turned out shorter than `size`.
     package func put(
-        copying source: borrowing Descriptor, size: Int, modified: Timestamp, progress: (Int) -> Void
+        copying source: borrowing Descriptor, size: Int, isSparse: Bool, modified: Timestamp, progress: (Int) -> Void
     ) throws(SystemError) -> ContentDigest? {
         let name = nextName()
-        let file = try folder.open(name, [.readWrite, .create, .exclusive], permissions: 0o444)
-        let digest: SHA256.Digest?
-        if size >= Self.chunk, (try? file.clone(from: source)) != nil {
-            digest = try hash(file, size: size, progress: progress)
-        } else {
-            digest = try copy(source, to: file, size: size, progress: progress)
+        guard let digest = try write(copyOf: source, name, size, isSparse, modified, progress) else {
+            try folder.unlink(name)
+            return nil
         }
-        guard let digest else { return nil }
-        try finish(file, modified: modified)
-        return queue(name, digest)
+        return try queue(name, digest, size: size)
+    }
+
+    private func write(
+        copyOf source: borrowing Descriptor, _ name: CPath, _ size: Int, _ isSparse: Bool, _ modified: Timestamp,
+        _ progress: (Int) -> Void
+    ) throws(SystemError) -> ContentDigest? {
+        var digest: ContentDigest?
+        try write(name, modified: modified) { file throws(SystemError) in
+            if size >= ContentCopier.wholeSize, (try? file.clone(from: source)) != nil {
+                digest = try copier.hash(file, size: size, progress: progress)
+            } else {
+                digest = try copier.copy(source, to: file, size: size, isSparse: isSparse, progress: progress)
+            }
+        }
+        return digest
+    }
+
+    /// Makes `name`, an object in all but its name; takes it away again when `body` throws, as a session may live on.
+    private func write(
+        _ name: CPath, modified: Timestamp, _ body: (borrowing Descriptor) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        let file = try folder.open(name, [.readWrite, .create, .exclusive], permissions: 0o444)
+        do throws(SystemError) {
+            try body(file)
+            if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
+            if opensWithExactMode == nil { opensWithExactMode = try file.status().permissions == 0o444 }
+            if opensWithExactMode == false { try file.setPermissions(0o444) }
+            try file.setModified(modified.seconds)
+        } catch {
+            try? folder.unlink(name)
+            throw error
+        }
     }
 
     /// Takes the source's own inode into the repository: hashed, then linked. Its owner and mode become the
     /// repository's. Needs one file system (EXDEV) and ownership of the file, or root (EPERM).
-    /// nil when the source is no longer what `isSame` wants once it is hashed.
-    package func put(
-        linking source: borrowing Descriptor, size: Int, isSame: (FileStatus) -> Bool, progress: (Int) -> Void
+    ///
+    /// - Parameter seen: what the source was when it was looked at.
+    /// - Returns: nil when it is no longer that once it is hashed.
+    /// - Throws: ETXTBSY when someone has it open for writing.
+    func put(
+        linking source: borrowing Descriptor, _ seen: LinkedSource, progress: (Int) -> Void
     ) throws(SystemError) -> ContentDigest? {
-        guard let digest = try hash(source, size: size, progress: progress), isSame(try source.status()) else {
-            return nil
-        }
+        guard try !source.hasWriter() else { throw seen.isBusy }
+        let size = seen.status.size
+        guard let digest = try copier.hash(source, size: size, progress: progress),
+            try source.status().holdsSameBytes(as: seen.status)
+        else { return nil }
         let name = nextName()
         try folder.link(openFile: source, as: name)
-        return queue(name, digest)
+        return try queue(name, digest, size: size, linked: seen)
     }
 
-    private func queue(_ name: CPath, _ digest: SHA256.Digest) -> ContentDigest {
-        let words = digest.withUnsafeBytes { bytes in
-            (
-                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
-                UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
-            )
+    private func queue(
+        _ name: CPath, _ digest: ContentDigest, size: Int, linked: LinkedSource? = nil
+    ) throws(SystemError) -> ContentDigest {
+        let known = try repository.status(of: digest)
+        if let known, known.size == size {
+            // Its name will not be given twice.
+            try folder.unlink(name)
+        } else {
+            added.files += 1
+            added.bytes += size
+            pending.append(Pending(name: name, digest: digest, linked: linked, replaces: known != nil))
         }
-        let digest = ContentDigest(words: words)
-        pending.append(Pending(name: name, digest: digest))
         return digest
-    }
-
-    private func finish(_ file: borrowing Descriptor, modified: Timestamp) throws(SystemError) {
-        if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
-        // Whatever umask(2) took away.
-        try file.setPermissions(0o444)
-        try file.setModified(modified.seconds)
-    }
-
-    private func copy(
-        _ source: borrowing Descriptor, to file: borrowing Descriptor, size: Int, progress: (Int) -> Void
-    ) throws(SystemError) -> SHA256.Digest? {
-        var hash = SHA256()
-        var offset = 0
-        var written = 0
-        source.adviseSequential()
-        while offset < size {
-            guard let data = try source.dataRange(from: offset) else {
-                zeros(size - offset, into: &hash, progress)
-                offset = size
-                break
-            }
-            let start = min(data.lowerBound, size)
-            zeros(start - offset, into: &hash, progress)
-            offset = start
-            while offset < min(data.upperBound, size) {
-                let wanted = min(Self.chunk, min(data.upperBound, size) - offset)
-                let count = try source.read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
-                guard count > 0 else { return nil }
-                let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-                hash.update(bufferPointer: bytes)
-                try file.write(bytes, at: offset)
-                offset += count
-                written += count
-                if written >= Self.writebackWindow {
-                    file.startWriteback(offset - written..<offset)
-                    written = 0
-                }
-                progress(count)
-            }
-        }
-        try file.truncate(to: size)
-        return hash.finalize()
-    }
-
-    private func zeros(_ count: Int, into hash: inout SHA256, _ progress: (Int) -> Void) {
-        guard count > 0 else { return }
-        buffer.initializeMemory(as: UInt8.self, repeating: 0)
-        var rest = count
-        while rest > 0 {
-            let part = min(rest, Self.chunk)
-            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<part]))
-            rest -= part
-            progress(part)
-        }
-    }
-
-    private func hash(
-        _ file: borrowing Descriptor, size: Int, progress: (Int) -> Void
-    ) throws(SystemError) -> SHA256.Digest? {
-        var hash = SHA256()
-        var offset = 0
-        while offset < size {
-            let wanted = min(Self.chunk, size - offset)
-            let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
-            guard count > 0 else { return nil }
-            hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-            offset += count
-            progress(count)
-        }
-        return hash.finalize()
     }
 
     /// Brings everything put so far to disk, then under its names. An object that exists already stays as it is.
@@ -203,46 +178,41 @@ package final class IncomingSession {
     /// Names are on disk when this returns: one syncfs(2) each for bytes and names, or fsync(2) when there are few.
     package func commit() throws(SystemError) {
         guard !pending.isEmpty else { return }
-        let few = pending.count <= 4
-        if few {
-            for content in pending { try folder.open(content.name, .read).sync() }
-        } else {
+        guard pending.count <= 4 else {
             try folder.syncFileSystem()
+            try giveNames()
+            return try folder.syncFileSystem()
         }
-        for content in pending { try giveName(content) }
-        if few {
-            for content in pending {
-                try repository.withBucket(of: content.digest) { bucket throws(SystemError) in try bucket.sync() }
-            }
-        } else {
-            try folder.syncFileSystem()
+        for content in pending { try folder.open(content.name, .read).sync() }
+        let digests = pending.map(\.digest)
+        try giveNames()
+        for digest in digests {
+            try repository.withBucket(of: digest) { bucket throws(SystemError) in try bucket.sync() }
         }
-        pending.removeAll()
     }
 
-    private func giveName(_ content: Pending) throws(SystemError) {
-        try repository.withBucket(of: content.digest) { bucket throws(SystemError) in
-            try giveName(content, Repository.name(of: content.digest), in: bucket)
+    /// Moves every pending content, whose bytes must be on disk, to its name.
+    func giveNames() throws(SystemError) {
+        while let content = pending.last {
+            try repository.withBucket(of: content.digest) { bucket throws(SystemError) in
+                try giveName(content, Repository.name(of: content.digest), in: bucket)
+            }
+            pending.removeLast()
         }
     }
 
     private func giveName(_ content: Pending, _ final: CPath, in bucket: borrowing Descriptor) throws(SystemError) {
-        do { try folder.rename(content.name, to: bucket, final, ifExists: .refuse) } catch {
+        if let linked = content.linked {
+            if !content.replaces, try bucket.statusIfPresent(of: final) != nil {
+                return try folder.unlink(content.name)
+            }
+            try adopt(content.name, linked)
+        }
+        let rule: Descriptor.RenameRule = content.replaces ? .replace : .refuse
+        do { try folder.rename(content.name, to: bucket, final, ifExists: rule) } catch {
             guard error.errno == .exists else { throw error }
             try folder.unlink(content.name)
-            return
         }
-        try own(bucket, final)
-    }
-
-    /// Linked-in sources keep their inode's owner and mode until the object has its name; copies have theirs.
-    private func own(_ bucket: borrowing Descriptor, _ name: CPath) throws(SystemError) {
-        let status = try bucket.status(of: name)
-        let isOurs = repository.owner.map { $0.user == status.user } ?? true
-        guard status.permissions != 0o444 || !isOurs else { return }
-        let file = try bucket.open(name, .read)
-        if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
-        try file.setPermissions(0o444)
     }
 
     /// Makes replica `number` of an object: another inode with the same bytes, shared (reflink) where the file
@@ -264,17 +234,16 @@ package final class IncomingSession {
         of digest: ContentDigest, from source: borrowing Descriptor, number: Int
     ) throws(SystemError) -> Bool {
         let status = try source.status()
+        let name = nextName()
         let modified = Timestamp(seconds: status.modified / 1_000_000_000)
-        guard try put(copying: source, size: status.size, modified: modified, progress: { _ in }) != nil else {
+        let copied = try write(copyOf: source, name, status.size, status.isSparse, modified) { _ in }
+        guard copied == digest else {
+            try folder.unlink(name)
             return false
         }
-        let content = pending.removeLast()
-        guard content.digest == digest else {
-            try folder.unlink(content.name)
-            return false
-        }
-        try folder.open(content.name, .read).sync()
+        try folder.open(name, .read).sync()
         try repository.withBucket(of: digest) { bucket throws(SystemError) in
+            let content = Pending(name: name, digest: digest, linked: nil, replaces: false)
             try giveName(content, Repository.name(of: digest, replica: number), in: bucket)
         }
         return true

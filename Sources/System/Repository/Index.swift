@@ -20,6 +20,22 @@ extension Repository {
         return true
     }
 
+    /// Puts the manifest object in the place of another one in the index, durably.
+    func replace(_ item: Item, manifest digest: ContentDigest) throws(SystemError) {
+        let product = try index.open(CPath(item.product.text), [.read, .directory])
+        let name = CPath("\(item.version)")
+        // No version name starts with a dot, so nobody takes this for one.
+        let temporary = CPath(".\(item.version)")
+        try? product.unlink(temporary)
+        try withBucket(of: digest) { bucket throws(SystemError) in
+            try bucket.link(Self.name(of: digest), to: product, temporary)
+        }
+        try product.rename(temporary, to: product, name, ifExists: .replace)
+        // rename(2) does nothing when both are one file already.
+        try? product.unlink(temporary)
+        try product.sync()
+    }
+
     /// The digest of a version's manifest.
     func digest(of item: Item) throws(SystemError) -> ContentDigest {
         let bytes = try openVersion(item).readAll(limit: Self.manifestSizeLimit) ?? []
@@ -71,6 +87,26 @@ extension Repository {
             .notFound,
             "\(item.product) \(item.version) is not in this storage host's repository; publish it with ffsctl product publish"
         )
+    }
+
+    /// Files and bytes of a version, and when it was published: from the manifest's first line alone.
+    ///
+    /// - Throws: `notFound`, `corrupt`.
+    package func summary(of item: Item) throws(Failure) -> (files: Int, bytes: Int, published: Timestamp) {
+        let line: [UInt8]
+        let published: Timestamp
+        do throws(SystemError) {
+            let entry = try openVersion(item)
+            published = Timestamp(seconds: try entry.status().modified / 1_000_000_000)
+            line = Array(try entry.readStart(64).prefix { $0 != UInt8(ascii: "\n") })
+        } catch { throw Self.missing(item, error) }
+        guard let totals = Manifest.totals(firstLine: line) else {
+            throw Failure(
+                .corrupt,
+                "the manifest of \(item.product) \(item.version) is damaged; run ffsctl repository verify, then publish the version again"
+            )
+        }
+        return (totals.files, totals.bytes, published)
     }
 
     /// Every published version, in byte order.

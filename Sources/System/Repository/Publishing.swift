@@ -25,6 +25,9 @@ package struct PublishedVersion: Sendable, Hashable {
     package let manifest: ContentDigest
     package let fileCount: Int
     package let bytes: Int
+    /// Contents, and their bytes, that the repository did not hold before.
+    package let newFiles: Int
+    package let newBytes: Int
     /// The same content was there under the same name already.
     package let wasThere: Bool
 }
@@ -33,110 +36,148 @@ extension Repository {
     /// Puts every file of `source` into the repository and makes it the version `item`.
     ///
     /// All or nothing: until the last step nothing is visible, and a failure leaves no version, no object cut
-    /// short and no temporary file. To publish the same content under the same name again is no error.
+    /// short and no temporary file. To publish the same content under the same name again is no error, and puts
+    /// back objects that verification took away.
     ///
-    /// - Parameter progress: called after each MiB and each file, on the calling thread.
+    /// - Parameters:
+    ///   - replacing: whether the version may take the place of other content under its name.
+    ///   - proceed: called ten times a second, on the calling thread; return false to stop.
+    /// - Returns: nil when it was stopped; nothing was published.
     /// - Throws: `exists` when the version holds other content, `badRequest` when a file changed meanwhile,
-    ///   `denied` for an unreadable file, `noSpace`.
+    ///   `denied` for an unreadable file, `noSpace`, `corrupt` when the version is there but damaged.
     package func publish(
-        _ source: SourceTree, as item: Item, method: PublishMethod = .copy,
-        progress: (PublishProgress) -> Void = { _ in }
-    ) throws(Failure) -> PublishedVersion {
+        _ source: SourceTree, as item: Item, method: PublishMethod = .copy, replacing: Bool = false,
+        proceed: (PublishProgress) -> Bool = { _ in true }
+    ) throws(Failure) -> PublishedVersion? {
+        try refuseSelf(source)
+        let existing = replacing ? nil : try existingManifest(of: item)
+        // What can be seen without reading a byte.
+        if let existing, existing.rows.count != source.fileCount || existing.totalSize != source.size {
+            throw Self.holdsOther(item)
+        }
+        var manifest: Manifest?
+        let workers = PublishWorkers(source, method: method, into: self)
+        let added = try workers.run(proceed: proceed) { digests throws(Failure) in
+            try source.checkFoldersUnchanged()
+            let new = try source.manifest(digests)
+            guard existing == nil || existing == new else { throw Self.holdsOther(item) }
+            manifest = new
+        }
+        guard let added, let manifest else { return nil }
+        let (digest, isNew) = try enter(item, manifest, replacing: replacing)
+        return PublishedVersion(
+            item: item, manifest: digest, fileCount: manifest.rows.count, bytes: manifest.totalSize,
+            newFiles: added.files, newBytes: added.bytes, wasThere: !isNew)
+    }
+
+    /// nil when the version is not published; `corrupt` when its manifest is damaged.
+    private func existingManifest(of item: Item) throws(Failure) -> Manifest? {
+        do { guard try versionStatus(item) != nil else { return nil } } catch { throw Self.missing(item, error) }
+        return try manifest(of: item)
+    }
+
+    /// Makes the manifest an object and the object a version; false when the same version came to be meanwhile.
+    private func enter(
+        _ item: Item, _ manifest: Manifest, replacing: Bool
+    ) throws(Failure) -> (digest: ContentDigest, isNew: Bool) {
         let session = try IncomingSession(in: self)
-        var files: [Manifest.File] = []
-        files.reserveCapacity(source.files.count)
-        var bytes = 0
-        for file in source.files {
-            let digest = try put(file, of: source, method: method, into: session) { count in
-                bytes += count
-                progress(
-                    PublishProgress(
-                        bytes: bytes, totalBytes: source.size, files: files.count, totalFiles: source.fileCount))
-            }
-            files.append(
-                Manifest.File(
-                    path: file.path, digest: digest, size: file.status.size,
-                    isExecutable: file.status.permissions & 0o111 != 0))
-        }
-        try source.checkFoldersUnchanged()
-        progress(
-            PublishProgress(bytes: bytes, totalBytes: source.size, files: files.count, totalFiles: files.count))
-        let manifest: Manifest
-        do { manifest = try Manifest(files: files) } catch {
-            throw Failure(.badRequest, "\(source.path) cannot be published: \(error)")
-        }
         do throws(SystemError) {
-            try session.commit()
             let digest = try session.put(manifest.serialized(), modified: SystemClock.now())
             try session.commit()
-            let wasThere = try !enter(item, manifest: digest)
-            if wasThere, try self.digest(of: item) != digest { throw SystemError("linkat", .exists) }
-            return PublishedVersion(
-                item: item, manifest: digest, fileCount: files.count, bytes: manifest.totalSize, wasThere: wasThere)
-        } catch {
-            if error.errno == .exists {
-                throw Failure(
-                    .exists,
-                    "\(item.product) \(item.version) is published already, with other content; versions never change: publish under a new version, or withdraw this one first"
-                )
+            if try enter(item, manifest: digest) { return (digest, true) }
+            if try self.digest(of: item) == digest { return (digest, false) }
+            if replacing {
+                try replace(item, manifest: digest)
+                return (digest, true)
             }
+        } catch {
             throw error.failure("cannot publish \(item.product) \(item.version)")
         }
+        throw Self.holdsOther(item)
     }
 
-    /// Puts one file, and makes sure that it stayed as it was seen.
-    private func put(
-        _ file: SourceTree.SourceFile, of source: SourceTree, method: PublishMethod,
-        into session: IncomingSession, progress: (Int) -> Void
-    ) throws(Failure) -> ContentDigest {
-        do throws(SystemError) {
-            let opened = try source.top.descriptor.open(
-                CPath(file.path), [.read, .nonBlocking], rules: [.beneath, .noSymbolicLinks])
-            let isSame = { (now: FileStatus) in now.isUnchanged(since: file.status) }
-            if isSame(try opened.status()), let digest = try put(file, opened, method, session, isSame, progress) {
-                return digest
-            }
-        } catch {
-            throw explain(error, file.path, method)
-        }
-        throw SourceTree.changed("file", "\(file.path)")
+    private static func holdsOther(_ item: Item) -> Failure {
+        Failure(
+            .exists,
+            "\(item.product) \(item.version) is published already, with other content; versions never change: publish under a new version, or say --replace"
+        )
     }
 
-    /// nil when the file changed while it was read.
-    private func put(
-        _ file: SourceTree.SourceFile, _ opened: borrowing Descriptor, _ method: PublishMethod,
-        _ session: IncomingSession, _ isSame: (FileStatus) -> Bool, _ progress: (Int) -> Void
-    ) throws(SystemError) -> ContentDigest? {
-        let size = file.status.size
-        switch method {
-        case .link: return try session.put(linking: opened, size: size, isSame: isSame, progress: progress)
-        case .copy:
-            let modified = Timestamp(seconds: file.status.modified / 1_000_000_000)
-            let digest = try session.put(copying: opened, size: size, modified: modified, progress: progress)
-            return isSame(try opened.status()) ? digest : nil
-        }
-    }
-
-    private func explain(_ error: SystemError, _ path: RelativePath, _ method: PublishMethod) -> Failure {
-        switch (error.errno, method) {
-        case (.crossDevice, .link):
-            Failure(
-                .badRequest,
-                "\(path) cannot be linked in: source and repository are on two file systems; publish without --link to copy",
-                cause: error.description)
-        case (.notPermitted, .link), (.accessDenied, .link):
-            Failure(
-                .denied, "\(path) cannot be linked in: only its owner or root may; publish without --link to copy",
-                cause: error.description)
-        default: error.failure("cannot publish \(path)")
-        }
+    /// A repository cannot hold itself: it would grow while it is read.
+    private func refuseSelf(_ source: SourceTree) throws(Failure) {
+        let own: FileStatus
+        do { own = try root.status() } catch { throw error.failure("cannot look at the repository \(path)") }
+        guard source.folders.contains(where: { $0.status.isSameFile(as: own) }) else { return }
+        throw Failure(.badRequest, "\(source.path) holds the repository itself; publish a folder beside it")
     }
 }
 
-extension FileStatus {
-    /// Same file, same bytes as far as the kernel tells.
-    func isUnchanged(since earlier: FileStatus) -> Bool {
-        isSameFile(as: earlier) && kind == earlier.kind && size == earlier.size && modified == earlier.modified
-            && changed == earlier.changed
+extension SourceTree {
+    /// Puts one file into the repository, and makes sure that it stayed as it was seen.
+    func put(
+        _ index: Int, method: PublishMethod, into session: IncomingSession, progress: (Int) -> Void
+    ) throws(Failure) -> ContentDigest {
+        let file = files[index]
+        do throws(SystemError) {
+            let opened = try top.descriptor.open(
+                CPath(file.path), [.read, .nonBlocking], rules: [.beneath, .noSymbolicLinks])
+            if let digest = try put(file, opened, method, session, progress) { return digest }
+        } catch {
+            throw explain(error, method, file.path)
+        }
+        throw Self.changed("file", printablePath(file.path.bytes))
+    }
+
+    /// nil when the file is not, or does not stay, what it was when it was looked at.
+    private func put(
+        _ file: SourceFile, _ opened: borrowing Descriptor, _ method: PublishMethod, _ session: IncomingSession,
+        _ progress: (Int) -> Void
+    ) throws(SystemError) -> ContentDigest? {
+        let seen = file.status
+        switch method {
+        case .link:
+            guard try opened.status().holdsSameBytes(as: seen) else { return nil }
+            return try session.put(linking: opened, LinkedSource(path: file.path, status: seen), progress: progress)
+        case .copy:
+            guard try opened.status().isUnchanged(since: seen) else { return nil }
+            let modified = Timestamp(seconds: seen.modified / 1_000_000_000)
+            let digest = try session.put(
+                copying: opened, size: seen.size, isSparse: seen.isSparse, modified: modified, progress: progress)
+            return try opened.status().isUnchanged(since: seen) ? digest : nil
+        }
+    }
+
+    /// The manifest of all files, whose digests are in the order of `files`.
+    func manifest(_ digests: [ContentDigest]) throws(Failure) -> Manifest {
+        let rows = zip(files, digests).map { file, digest in
+            Manifest.File(
+                path: file.path, digest: digest, size: file.status.size,
+                isExecutable: file.status.permissions & 0o111 != 0)
+        }
+        do { return try Manifest(files: rows) } catch {
+            throw Failure(.badRequest, "\(path) cannot be published: \(error)")
+        }
+    }
+
+    /// Why a file, when it is known which, could not be put.
+    func explain(_ error: SystemError, _ method: PublishMethod, _ path: RelativePath? = nil) -> Failure {
+        let name = path.map { printablePath($0.bytes) } ?? error.path ?? self.path
+        switch (error.errno, method) {
+        case (.textBusy, .link):
+            return Failure(
+                .badRequest,
+                "\(name) cannot be linked in: a program has it open for writing, or changed it; let it finish, or publish without --link to copy"
+            )
+        case (.crossDevice, .link):
+            return Failure(
+                .badRequest,
+                "\(name) cannot be linked in: source and repository are on two file systems; publish without --link to copy",
+                cause: error.description)
+        case (.notPermitted, .link), (.accessDenied, .link):
+            return Failure(
+                .denied, "\(name) cannot be linked in: only its owner or root may; publish without --link to copy",
+                cause: error.description)
+        default: return error.failure("cannot publish \(name)")
+        }
     }
 }

@@ -134,7 +134,13 @@ private struct SourceScan {
             for entry in try folder.entries() {
                 let child = path.isEmpty ? entry.name.bytes : path + [UInt8(ascii: "/")] + entry.name.bytes
                 let status = try folder.status(of: entry.name)
-                if status.kind == .directory { queue.append(child) } else { look(at: child, status) }
+                switch status.kind {
+                case .directory: queue.append(child)
+                // Root may read everything; for others a question each is cheap beside a late surprise.
+                case .file where !SystemUser.isRoot && !folder.canRead(entry.name):
+                    refuse(child, "unreadable for this user")
+                default: look(at: child, status)
+                }
             }
         }
     }

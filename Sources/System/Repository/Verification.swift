@@ -27,16 +27,20 @@ package struct VerifyReport: Sendable {
         /// File name in `objects/`.
         package let name: String
         package let size: Int
+        /// Names outside the repository: accounts and index entries that hold it still.
+        package let otherNames: Int
         /// A good replica took its place.
         package let isMended: Bool
     }
 
+    /// Whether it got to the end; else it was stopped, the versions were not looked at, and the next run goes on.
+    package fileprivate(set) var isComplete = false
     package fileprivate(set) var objects = 0
     package fileprivate(set) var bytes = 0
     package fileprivate(set) var damaged: [Damage] = []
     /// Versions that lack at least one object, and how many.
     package fileprivate(set) var incomplete: [(item: Item, missing: Int)] = []
-    /// Versions whose manifest is damaged.
+    /// Versions whose manifest was damaged; they are no longer in the index.
     package fileprivate(set) var unreadable: [Item] = []
 
     package var isClean: Bool { damaged.isEmpty && incomplete.isEmpty && unreadable.isEmpty }
@@ -44,13 +48,14 @@ package struct VerifyReport: Sendable {
 
 extension Repository {
     /// Hashes every object again; what does not match its name goes to `quarantine/`, and a good replica takes its
-    /// place where there is one. Then looks whether every version has all its objects.
+    /// place where there is one. Then looks whether every version has all its objects; one whose manifest is damaged
+    /// leaves the index, so that it can be published again.
     ///
-    /// - Parameter proceed: called after each MiB; return false to stop. The next run goes on from there.
-    /// - Returns: nil when it was stopped.
+    /// - Parameter proceed: called after each MiB; return false to stop. The next run goes on from the last object
+    ///   that was done, also after a crash (a second's work may be lost).
     package func verify(
         _ options: VerifyOptions, proceed: (VerifyProgress) -> Bool
-    ) throws(Failure) -> VerifyReport? {
+    ) throws(Failure) -> VerifyReport {
         do throws(SystemError) {
             var run = VerificationRun(repository: self, rate: options.rate)
             return try run.all(resume: options.resume, proceed)
@@ -67,6 +72,9 @@ private struct VerificationRun: ~Copyable {
     private var totals = (objects: 0, bytes: 0)
     /// Bytes that an earlier run did: they count for progress but not for the rate.
     private var resumedBytes = 0
+    /// When the resume point was last written; monotonic nanoseconds.
+    private var saved = SystemClock.monotonic()
+    private var lastDone: String?
 
     init(repository: Repository, rate: Int) {
         self.repository = repository
@@ -77,18 +85,21 @@ private struct VerificationRun: ~Copyable {
 
     private static let stateFile: CPath = "verify"
 
-    mutating func all(resume: Bool, _ proceed: (VerifyProgress) -> Bool) throws(SystemError) -> VerifyReport? {
+    mutating func all(resume: Bool, _ proceed: (VerifyProgress) -> Bool) throws(SystemError) -> VerifyReport {
         let last = resume ? try resumePoint() : nil
         let work = try survey(after: last)
         for (number, names) in work {
             for name in names {
                 guard try verify(name, inBucket: number, proceed) else {
-                    return nil
+                    try save()
+                    return report
                 }
+                lastDone = name
+                if SystemClock.monotonic() - saved > 1_000_000_000 { try save() }
             }
-            if let name = names.last { try save(name) }
         }
         try checkVersions()
+        report.isComplete = true
         try? repository.root.unlink(Self.stateFile)
         return report
     }
@@ -100,12 +111,15 @@ private struct VerificationRun: ~Copyable {
         return words.count == 2 && words[0] == "ffs-verify 1" ? String(words[1]) : nil
     }
 
-    private func save(_ name: String) throws(SystemError) {
+    private mutating func save() throws(SystemError) {
+        guard let lastDone else { return }
         let temporary: CPath = "verify.new"
         try? repository.root.unlink(temporary)
-        try repository.root.writeFile(
-            temporary, Array("ffs-verify 1\n\(name)\n".utf8), permissions: 0o600, durable: false)
+        let file = try repository.root.open(temporary, [.write, .create, .exclusive], permissions: 0o600)
+        try file.write(Array("ffs-verify 1\n\(lastDone)\n".utf8))
+        if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
         try repository.root.rename(temporary, to: repository.root, Self.stateFile, ifExists: .replace)
+        saved = SystemClock.monotonic()
     }
 
     /// What there is to do, by bucket; sums up what was done before.
@@ -126,6 +140,7 @@ private struct VerificationRun: ~Copyable {
                 totals.objects += 1
                 totals.bytes += size
                 if let last, name <= last {
+                    lastDone = last
                     report.objects += 1
                     report.bytes += size
                     resumedBytes += size
@@ -153,7 +168,7 @@ private struct VerificationRun: ~Copyable {
             if error.errno == .noEntry { return true }
             throw error
         }
-        let size = try file.status().size
+        let status = try file.status()
         var hash = SHA256()
         var offset = 0
         var isReadable = true
@@ -176,7 +191,7 @@ private struct VerificationRun: ~Copyable {
         report.objects += 1
         let expected = ContentDigest(String(name.prefix(64)))
         if !isReadable || ContentDigest(bytes: hash.finalize()) != expected {
-            try quarantine(name, size: size, inBucket: number)
+            try quarantine(name, status, inBucket: number)
         }
         return proceed(progress)
     }
@@ -194,7 +209,7 @@ private struct VerificationRun: ~Copyable {
         SystemClock.sleep(nanoseconds: due - (SystemClock.monotonic() - started))
     }
 
-    private mutating func quarantine(_ name: String, size: Int, inBucket number: Int) throws(SystemError) {
+    private mutating func quarantine(_ name: String, _ status: FileStatus, inBucket number: Int) throws(SystemError) {
         let repository = repository
         let isMended = try repository.withBucket(number: number) { bucket throws(SystemError) in
             let moved = CPath("\(name).\(SystemClock.now().seconds)")
@@ -207,7 +222,9 @@ private struct VerificationRun: ~Copyable {
             try bucket.rename(CPath("\(name).\(last)"), to: bucket, CPath(name), ifExists: .refuse)
             return true
         }
-        report.damaged.append(VerifyReport.Damage(name: name, size: size, isMended: isMended))
+        report.damaged.append(
+            VerifyReport.Damage(
+                name: name, size: status.size, otherNames: max(0, status.links - 1), isMended: isMended))
         if isMended, name.utf8.count == 64 {
             _ = try verify(name, inBucket: number) { _ in true }
         }
@@ -216,8 +233,10 @@ private struct VerificationRun: ~Copyable {
     private mutating func checkVersions() throws(SystemError) {
         guard let versions = try? repository.versions() else { return }
         for item in versions {
-            guard let manifest = try? repository.manifest(of: item) else {
-                report.unreadable.append(item)
+            guard let digest = try? repository.digest(of: item), try repository.status(of: digest) != nil,
+                let manifest = try? repository.manifest(of: item)
+            else {
+                try quarantine(item)
                 continue
             }
             var missing = 0
@@ -226,5 +245,19 @@ private struct VerificationRun: ~Copyable {
             }
             if missing > 0 { report.incomplete.append((item, missing)) }
         }
+    }
+
+    /// A manifest that is no object's content any more was damaged with it.
+    private mutating func quarantine(_ item: Item) throws(SystemError) {
+        let product = try repository.index.open(CPath(item.product.text), [.read, .directory])
+        let moved = CPath("\(item.product).\(item.version).\(SystemClock.now().seconds)")
+        do throws(SystemError) {
+            try product.rename(CPath(item.version.text), to: repository.quarantine, moved, ifExists: .replace)
+        } catch {
+            // Withdrawn meanwhile.
+            if error.errno == .noEntry { return }
+            throw error
+        }
+        report.unreadable.append(item)
     }
 }

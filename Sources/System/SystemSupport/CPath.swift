@@ -1,8 +1,9 @@
 package import FFSModel
+import Glibc
 
 /// Bytes of a path with the NUL that system calls want. Any bytes but NUL; a NUL inside is cut off by no one:
 /// the initialisers that take foreign bytes refuse it.
-package struct CPath: Sendable, Hashable, ExpressibleByStringLiteral, CustomStringConvertible {
+package struct CPath: Sendable, Hashable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
     /// Ends with a single 0.
     private let storage: [CChar]
 
@@ -35,6 +36,11 @@ package struct CPath: Sendable, Hashable, ExpressibleByStringLiteral, CustomStri
 
     /// Without the NUL.
     package var bytes: [UInt8] { storage.dropLast().map { UInt8(bitPattern: $0) } }
+
+    /// Byte order.
+    package static func < (a: CPath, b: CPath) -> Bool {
+        a.withCString { a in b.withCString { b in strcmp(a, b) < 0 } }
+    }
 
     /// For people: invalid UTF-8 as U+FFFD, control characters as `?`.
     package var description: String { printablePath(bytes) }

@@ -151,7 +151,7 @@ extension Descriptor {
             all.append(entry)
             return true
         }
-        return all.sorted { $0.name.bytes.lexicographicallyPrecedes($1.name.bytes) }
+        return all.sorted { $0.name < $1.name }
     }
 
     /// d_type of getdents64(2).

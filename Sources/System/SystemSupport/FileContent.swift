@@ -21,6 +21,14 @@ extension Descriptor {
         }
     }
 
+    /// The file's first bytes, at most `count`.
+    package func readStart(_ count: Int) throws(SystemError) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+        defer { buffer.deallocate() }
+        let filled = try read(into: buffer, at: 0)
+        return Array(buffer[..<filled])
+    }
+
     /// The whole file from its start; nil when it holds more than `limit` bytes.
     package func readAll(limit: Int) throws(SystemError) -> [UInt8]? {
         let expected = try status().size
@@ -145,6 +153,20 @@ extension Descriptor {
             throw error
         }
         return true
+    }
+
+    /// Whether any process has the file open for writing. The descriptor must be open for reading only.
+    /// Needs the file's owner or root; false where the file system has no leases (fcntl(2)).
+    package func hasWriter() throws(SystemError) -> Bool {
+        do { return try check(ffs_has_writer(rawValue), "fcntl F_SETLEASE", nil) == 1 } catch {
+            if error.errno == .invalid || error.errno == .notSupported { return false }
+            throw error
+        }
+    }
+
+    /// Whether this process may read `path` below this directory; faccessat(2).
+    package func canRead(_ path: CPath) -> Bool {
+        path.withCString { name in ffs_can_read(rawValue, name) == 0 }
     }
 
     /// Tells the kernel that the file will be read once, front to back.

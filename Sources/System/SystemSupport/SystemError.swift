@@ -32,6 +32,7 @@ package struct Errno: Sendable, Hashable, CustomStringConvertible {
     package static var tooManyOpenFiles: Errno { Errno(EMFILE) }
     package static var readOnly: Errno { Errno(EROFS) }
     package static var addressInUse: Errno { Errno(EADDRINUSE) }
+    package static var textBusy: Errno { Errno(ETXTBSY) }
 
     /// The C library's text, in English.
     package var description: String { ffs_error_text(rawValue).map { String(cString: $0) } ?? "error \(rawValue)" }

@@ -63,6 +63,8 @@ int ffs_write_out(int fd);                                       // sync_file_ra
 int ffs_syncfs(int fd);
 int ffs_statvfs(int fd, struct ffs_space *out);
 int ffs_lock(int fd);                                            // flock(2), exclusive, does not wait
+int ffs_has_writer(int fd);   // 1 when anyone has the file open for writing; F_SETLEASE of fcntl(2): owner or root
+int ffs_can_read(int dir, const char *path);                     // faccessat(2) with the effective ids
 
 // The process.
 const char *ffs_error_text(int number);  // strerrordesc_np(3): static, the same in every locale; NULL if unknown

@@ -1,0 +1,44 @@
+import FFSModel
+import SystemSupport
+
+/// A source that is to become an object itself.
+struct LinkedSource {
+    /// Path in the product, for messages.
+    let path: RelativePath
+    /// What it was when it was looked at.
+    let status: FileStatus
+
+    var isBusy: SystemError { SystemError("linkat", .textBusy, path: printablePath(path.bytes)) }
+}
+
+/// Taking a source's own inode into the repository: from then on nobody may change its bytes.
+extension IncomingSession {
+    /// Gives the source behind `name` to the repository, read-only, and then makes sure that nobody who opened it
+    /// before can still write to it.
+    ///
+    /// - Throws: ETXTBSY when somebody does or did; the source then has its owner and mode back.
+    func adopt(_ name: CPath, _ source: LinkedSource) throws(SystemError) {
+        let file = try folder.open(name, .read)
+        if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
+        try file.setPermissions(0o444)
+        let status = source.status
+        guard try !file.hasWriter(), try file.status().holdsSameBytes(as: status) else {
+            if repository.owner != nil { try file.setOwner(user: status.user, group: status.group) }
+            try file.setPermissions(status.permissions)
+            throw source.isBusy
+        }
+    }
+}
+
+extension FileStatus {
+    /// Whether some of the file has no blocks, or the file system stores it more tightly than it is.
+    var isSparse: Bool { allocated < size }
+
+    /// Same file with the same bytes, as far as the kernel tells; owner, mode and names may have changed.
+    func holdsSameBytes(as earlier: FileStatus) -> Bool {
+        isSameFile(as: earlier) && kind == earlier.kind && size == earlier.size && modified == earlier.modified
+    }
+
+    /// The same, and nothing else of the file has changed either.
+    func isUnchanged(since earlier: FileStatus) -> Bool { holdsSameBytes(as: earlier) && changed == earlier.changed }
+}
