@@ -217,6 +217,18 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
         #expect(try await first.stop() == 0)
     }
 
+    /// run.directory is shared: whoever else waits at a daemon's socket must not get an operator's password.
+    @Test(.enabled(if: geteuid() == 0)) func ffsctlTalksToTheRightUserOnly() async throws {
+        let host = try await AuthHost()
+        let daemon = try await host.start()
+        let refused = try await host.ffsctl(
+            "customer", "add", "acme", "--password-stdin", "--set", "auth.user=daemon", input: "correct horse\n")
+        #expect(refused.status == FailureCode.denied.exitStatus)
+        #expect(refused.errorOutput.contains("not daemon as it should"))
+        #expect(try await host.ffsctl("customer", "list", "--json").succeeded().trimmed == "[]")
+        #expect(try await daemon.stop() == 0)
+    }
+
     /// SIGHUP takes new settings; a fault in the file leaves the old ones.
     @Test func reloadsItsSettings() async throws {
         let host = try await AuthHost()

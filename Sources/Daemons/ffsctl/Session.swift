@@ -20,7 +20,15 @@ struct Session: Sendable {
 
     /// A daemon on this machine, over its control socket. Nothing is sent yet.
     func daemon(_ name: DaemonName) -> ControlClient {
-        ControlClient(path: configuration[Options.Common.runDirectory] + "/\(name.rawValue).sock")
+        let user =
+            switch name {
+            case .ffsauthd: Options.Auth.user
+            case .ffsstaged: Options.Staging.user
+            case .ffsftpd: Options.FTP.user
+            case .ffswebd: Options.Web.user
+            }
+        return ControlClient(
+            path: configuration[Options.Common.runDirectory] + "/\(name.rawValue).sock", server: configuration[user])
     }
 
     /// A secret for a command: typed unseen on a terminal, else the first line of standard input.

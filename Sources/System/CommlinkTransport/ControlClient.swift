@@ -1,16 +1,24 @@
 package import FFSModel
+import Glibc
 import NIOCore
 import NIOPosix
 import Requests
+import SystemSupport
 package import Tobj
 
 /// Sends requests to a daemon on the same machine over its control socket, a connection for each request:
 /// for ffsctl(8), which asks a few and ends.
 package struct ControlClient: RequestTransport {
     private let path: String
+    private let server: String?
 
-    /// `path`: `<run.directory>/<daemon>.sock`.
-    package init(path: String) { self.path = path }
+    /// `path`: `<run.directory>/<daemon>.sock`. `server`: the user that the daemon runs as. With it, only that user,
+    /// root and the caller's own are believed: run.directory is shared, and another daemon's user, once taken over,
+    /// could wait there for an operator's passwords. Without it, whoever answers is believed.
+    package init(path: String, server: String? = nil) {
+        self.path = path
+        self.server = server
+    }
 
     /// Throws `unreachable` when the daemon is not there or hangs up, `denied` when it may not be asked.
     package func exchange(_ request: Document) async throws(Failure) -> Document {
@@ -18,6 +26,7 @@ package struct ControlClient: RequestTransport {
         do {
             let channel = try await connect()
             line = try await channel.executeThenClose { inbound, outbound in
+                try await verifyServer(of: channel.channel)
                 try await outbound.write(ByteBuffer(bytes: request.serialized() + [UInt8(ascii: "\n")]))
                 return try await Self.line(from: inbound)
             }
@@ -41,6 +50,20 @@ package struct ControlClient: RequestTransport {
                 .unreachable,
                 "no daemon answers at \(path); start it, or name its directory (run.directory)", cause: "\(error)")
         }
+    }
+
+    /// The kernel says who listens.
+    private func verifyServer(of channel: any Channel) async throws {
+        guard let server, let socket = channel as? any SocketOptionProvider else { return }
+        let peer: PeerCredentials = try await socket.unsafeGetSocketOption(
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED)
+        ).get()
+        if peer.uid == 0 || peer.uid == SystemUser.effectiveNumber { return }
+        if let user = try SystemUser(named: server), user.user == peer.uid { return }
+        throw Failure(
+            .denied,
+            "user \(peer.uid) answers at \(path), not \(server) as it should; nothing was sent: find out who that is, "
+                + "then remove the socket and start the daemon")
     }
 
     private static func line(from inbound: NIOAsyncChannelInboundStream<ByteBuffer>) async throws -> [UInt8] {

@@ -89,18 +89,11 @@ package final class ControlServer: Sendable {
 
     private struct Refused: Error {}
 
-    /// `struct ucred` of unix(7), which Swift's Glibc does not show.
-    private struct Credentials: Sendable {
-        let pid: pid_t
-        let uid: uid_t
-        let gid: gid_t
-    }
-
     private func admit(_ channel: any Channel) -> EventLoopFuture<Void> {
         guard let socket = channel as? any SocketOptionProvider else {
             return channel.eventLoop.makeFailedFuture(Refused())
         }
-        let credentials: EventLoopFuture<Credentials> = socket.unsafeGetSocketOption(
+        let credentials: EventLoopFuture<PeerCredentials> = socket.unsafeGetSocketOption(
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
         return credentials.flatMapThrowing { [self] peer in
             guard isAllowed(peer) else {
@@ -118,7 +111,7 @@ package final class ControlServer: Sendable {
     }
 
     /// The socket's mode lets nobody else in; this holds even where an operator has changed it.
-    private func isAllowed(_ peer: Credentials) -> Bool {
+    private func isAllowed(_ peer: PeerCredentials) -> Bool {
         if peer.uid == 0 || peer.uid == SystemUser.effectiveNumber { return true }
         var status = stat()
         guard stat(path, &status) == 0 else { return false }
@@ -126,4 +119,11 @@ package final class ControlServer: Sendable {
         let user = try? SystemUser(number: peer.uid)
         return user?.groups.contains(status.st_gid) == true
     }
+}
+
+/// `struct ucred` of unix(7), which Swift's Glibc does not show.
+struct PeerCredentials: Sendable {
+    let pid: pid_t
+    let uid: uid_t
+    let gid: gid_t
 }

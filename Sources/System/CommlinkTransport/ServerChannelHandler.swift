@@ -123,7 +123,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
     private func act(on event: ServerConnection.Event, _ context: ChannelHandlerContext) {
         switch event {
         case .greeted(let hello):
-            stopTimer()
+            // The hello's timer runs on: the hello may be a replay, and only the first packet proves it is not.
             output.append(contentsOf: hello)
             scheduleFlush(context)
             owner.opened()
@@ -234,9 +234,9 @@ final class ServerChannelHandler: ChannelInboundHandler {
 
     // MARK: Time
 
-    /// Runs a timer while a line or a document is unfinished.
+    /// Runs a timer while a line or a document is unfinished. Before the first packet it is the hello's.
     private func watchProgress(_ context: ChannelHandlerContext) {
-        guard !connection.isGreeting else { return }
+        guard connection.packetsReceived > 0 else { return }
         if !connection.isWaitingForMore {
             stopTimer()
         } else if timer == nil {

@@ -1,5 +1,6 @@
 import Commlink
 import FFSModel
+import NIOCore
 import Requests
 import TestSupport
 import Testing
@@ -219,6 +220,35 @@ struct CommlinkServerTests {
             (error as? Failure)?.code == .unreachable && "\(error)".contains("NAT") && "\(error)".contains("key bag")
         }
         await client.close()
+        try await running.stop()
+    }
+
+    /// A recorded hello verifies when it is sent again from the same port, but its sender cannot go on.
+    @Test("a hello without a packet behind it holds no connection")
+    func helloAlone() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        var settings = CommlinkSettings()
+        settings.helloTimeout = 1
+        let running = try await RunningServer(keys, table(Ledger()), settings: settings)
+        func open() async throws -> ClientLink {
+            try await ClientLink.open(
+                host: "127.0.0.1", port: running.ports.lowerBound, bag: keys.bags.current, settings: settings
+            ).get()
+        }
+        let busy = try await open()
+        let ping = Document(request: "ping")
+        _ = try await busy.exchange(ping.serialized(), id: ping.id, deadline: .now() + .seconds(5))
+        let start = ContinuousClock.now
+        let idle = try await open()
+        await idle.ended()
+        #expect(ContinuousClock.now - start < .seconds(5))
+        // One packet is enough to stay.
+        let second = Document(request: "ping")
+        _ = try await busy.exchange(second.serialized(), id: second.id, deadline: .now() + .seconds(5))
+        busy.retire()
+        await busy.ended()
         try await running.stop()
     }
 }
