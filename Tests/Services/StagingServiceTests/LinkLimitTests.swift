@@ -67,10 +67,12 @@ import Testing
         let fixture = try StagingFixture(linkCeiling: 2_000_000_000)
         let kind = try Descriptor.open(CPath(fixture.settings.accounts), .directory).space().typeName
         guard kind == "ext4" else { return }
-        try fixture.publish(
-            Dictionary(uniqueKeysWithValues: (0..<66_000).map { ("d\($0 / 1_000)/f\($0)", "same") }))
-        let account = try await fixture.create()
-        #expect(account.fileCount == 66_000)
-        #expect(try replicas(fixture).map { try Files.links($0) }.sorted() == [1_002, 65_000])
+        try fixture.publish(["a": "shared"])
+        let object = try #require(try replicas(fixture).first)
+        let folder = try Descriptor.open(CPath(fixture.directory.path), [.read, .directory])
+        let source = try Descriptor.open(CPath(object), .read)
+        for number in 0..<64_990 { try folder.link(openFile: source, as: CPath("link\(number)")) }
+        for _ in 0..<15 { _ = try await fixture.create() }
+        #expect(try replicas(fixture).map { try Files.links($0) }.sorted() == [7, 65_000])
     }
 }
