@@ -75,13 +75,15 @@ struct Delivery: Sendable {
         return try JSONDecoder().decode(Session.self, from: Data(reply.outputBytes)).token
     }
 
-    /// Orders the product; each call makes an account.
-    static func stage(in system: System, token: String) async throws -> StagedReply {
+    /// Orders the product. Each call makes an account, unless it repeats the `key` of an earlier one.
+    static func stage(in system: System, token: String, key: String? = nil) async throws -> StagedReply {
         let body = #"{"items": [{"product": "\#(product)", "version": "\#(version)"}]}"#
-        let reply = try await system.curl([
-            "--fail-with-body", "--json", body, "-H", "Authorization: Bearer \(token)",
-            "\(system.webURL)/api/v1/accounts",
-        ]).succeeded()
+        let reply = try await system.curl(
+            [
+                "--fail-with-body", "--json", body, "-H", "Authorization: Bearer \(token)",
+                "\(system.webURL)/api/v1/accounts",
+            ] + (key.map { ["-H", "Idempotency-Key: \($0)"] } ?? [])
+        ).succeeded()
         return try JSONDecoder().decode(StagedReply.self, from: Data(reply.outputBytes))
     }
 
