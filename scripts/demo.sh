@@ -160,7 +160,7 @@ demo() {
     step "Publishing three products"
     for product in release small big; do
         start=$(seconds)
-        ctl product publish "$work/content/$product" --product "ffs-$product" --version 1.0 \
+        ctl product publish "ffs-$product" 1.0 "$work/content/$product" \
             --title "FFS demo: $product" || fail 70 "publishing $product failed"
         timed "publish ffs-$product" "$start"
     done
