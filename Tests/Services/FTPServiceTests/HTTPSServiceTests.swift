@@ -146,4 +146,22 @@ import Testing
         #expect(try await slow.outputBytes == Self.big)
         await server.service.stop()
     }
+
+    /// A rolling restart cuts no download, and idle connections do not hold it up.
+    @Test func drainingLetsAnAnswerEnd() async throws {
+        let server = try await Server(["p-1/big.bin": Self.big])
+        async let slow = server.curl("/p-1/big.bin", ["--limit-rate", "1M"])
+        let idle = Task {
+            try await command([
+                "timeout", "20", "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(server.port)",
+            ])
+        }
+        try await Task.sleep(for: .seconds(1))
+        #expect(await server.service.connectionCount() == 2)
+        await server.service.drain()
+        #expect(try await server.curl("/p-1/big.bin").status == 7)
+        #expect(try await slow.outputBytes == Self.big)
+        #expect(try await idle.value.status != 124)
+        await server.service.stop()
+    }
 }

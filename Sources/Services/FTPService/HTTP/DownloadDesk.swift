@@ -13,7 +13,8 @@ final class DownloadDesk {
     let log: WorkerLog
     let pool: NIOThreadPool
     private let loop: any NIOCore.EventLoop
-    private(set) var connections = 0
+    private var channels: [ObjectIdentifier: any NIOCore.Channel] = [:]
+    var connections: Int { channels.count }
     private var byAddress: [IPAddress: Int] = [:]
     /// Answers under way, to be told when their account ends.
     private var running: [ObjectIdentifier: DownloadHandler] = [:]
@@ -52,15 +53,16 @@ final class DownloadDesk {
             log.logger.notice("too many connections", metadata: ["peer": "\(peer)", "service": "https"])
             return false
         }
-        connections += 1
+        let id = ObjectIdentifier(channel)
+        channels[id] = channel
         byAddress[peer, default: 0] += 1
         let me = NIOLoopBound(self, eventLoop: loop)
-        channel.closeFuture.whenComplete { _ in me.value.left(peer) }
+        channel.closeFuture.whenComplete { _ in me.value.left(id, peer) }
         return true
     }
 
-    private func left(_ peer: IPAddress) {
-        connections -= 1
+    private func left(_ id: ObjectIdentifier, _ peer: IPAddress) {
+        channels[id] = nil
         let count = byAddress[peer, default: 1] - 1
         byAddress[peer] = count > 0 ? count : nil
     }
@@ -70,19 +72,24 @@ final class DownloadDesk {
         return IPAddress(text: text.utf8) ?? IPAddress(v4: 0)
     }
 
+    /// Connections without an answer under way end now, the others after their last one.
     func drain() {
         isDraining = true
+        for channel in channels.values where !isBusy(channel) { channel.close(promise: nil) }
     }
+
+    /// Whether an answer is under way on `channel`.
+    func isBusy(_ channel: any NIOCore.Channel) -> Bool { running.values.contains { $0.connection === channel } }
 
     // MARK: Downloads
 
-    func began(_ download: DownloadHandler, of account: Account) {
-        account.sessions += 1
+    func began(_ download: DownloadHandler, of account: Account?) {
+        account?.sessions += 1
         running[ObjectIdentifier(download)] = download
     }
 
-    func ended(_ download: DownloadHandler, of account: Account) {
-        account.sessions -= 1
+    func ended(_ download: DownloadHandler, of account: Account?) {
+        account?.sessions -= 1
         running[ObjectIdentifier(download)] = nil
     }
 

@@ -23,7 +23,7 @@ final class DownloadHandler: ChannelInboundHandler {
     }
 
     let desk: DownloadDesk
-    private let connection: any NIOCore.Channel
+    let connection: any NIOCore.Channel
     private let handshake: TLSHandshakeCompleted
     private let closesWhenDone: Bool
     private var state = State.idle
@@ -244,7 +244,7 @@ final class DownloadHandler: ChannelInboundHandler {
         if closesWhenDone, !keepsAlive { headers.add(name: "connection", value: "close") }
         let head = HTTPResponseHead(version: request.version, status: status, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if let account { desk.began(self, of: account) }
+        desk.began(self, of: account)
         let pump = BodyPump(source, on: context, pool: desk.pool) { [self] sent, isComplete in
             ended(sent, isComplete, target, account, status, context)
         }
@@ -257,7 +257,7 @@ final class DownloadHandler: ChannelInboundHandler {
         _ bytes: Int, _ isComplete: Bool, _ target: Target?, _ account: Account?, _ status: HTTPResponseStatus,
         _ context: ChannelHandlerContext
     ) {
-        if let account { desk.ended(self, of: account) }
+        desk.ended(self, of: account)
         if let target, let account, status == .ok || status == .partialContent {
             log(bytes, isComplete, target, account)
         }
@@ -269,7 +269,8 @@ final class DownloadHandler: ChannelInboundHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
             let (me, context) = bound.value
-            if me.closesWhenDone, !me.keepsAlive || me.desk.isDraining { context.close(promise: nil) }
+            if me.closesWhenDone, !me.keepsAlive { context.close(promise: nil) }
+            if me.desk.isDraining, !me.desk.isBusy(me.connection) { me.connection.close(promise: nil) }
         }
     }
 
