@@ -94,6 +94,8 @@ ftp:
   port: $((base_port + 1))
   https-port: $((base_port + 2))
   public-host: localhost
+  certificate: $state/etc/ffs/tls/cert.pem
+  private-key: $state/etc/ffs/tls/key.pem
 web:
   port: $base_port
   certificate: $state/etc/ffs/tls/cert.pem
