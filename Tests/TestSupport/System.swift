@@ -118,7 +118,8 @@ package final class System: Sendable {
             "auth.base-port": "\(authPorts.lowerBound)", "staging.base-port": "\(stagePorts.lowerBound)",
             "staging.repository": repository, "staging.accounts": accounts, "ftp.port": "\(ftpPort)",
             "ftp.https-port": "\(httpsPort)", "web.port": "\(webPort)", "web.certificate": certificate,
-            "web.private-key": directory("etc/ffs/tls/key.pem"),
+            "web.private-key": directory("etc/ffs/tls/key.pem"), "ftp.certificate": certificate,
+            "ftp.private-key": directory("etc/ffs/tls/key.pem"),
         ]
         let groups = Dictionary(grouping: own.merging(settings) { $1 }) { $0.key.prefix { $0 != "." } }
         return groups.sorted { $0.key < $1.key }.map { group, settings in
