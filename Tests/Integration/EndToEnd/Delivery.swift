@@ -63,7 +63,7 @@ struct Delivery: Sendable {
     }
 
     static func publish(_ folder: String, in system: System) async throws {
-        try await system.ctl("product", "publish", folder, "--product", product, "--version", version).succeeded()
+        try await system.ctl("product", "publish", product, version, folder).succeeded()
     }
 
     /// The token of a session, from the JSON API.
