@@ -52,6 +52,12 @@ func tests(
         resources: resources, swiftSettings: strict)
 }
 
+/// A program that measures: `Benchmarks/<name>`, run as `bench-<name>`.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "bench-\(name)", dependencies: dependencies, path: "Benchmarks/\(name)", swiftSettings: strict)
+}
+
 let package = Package(
     name: "ffs",
     products: [
@@ -162,9 +168,14 @@ let package = Package(
             "ffsctl",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
-                "Repository", "AuthClient", "StagingClient", "StagingService", "DaemonKit", "SystemSupport", argumentParser, logging,
+                "Repository", "AuthClient", "StagingClient", "StagingService", "DaemonKit", "SystemSupport",
+                argumentParser, logging,
                 subprocess,
             ]),
+
+        // Benchmarks: programs here rather than a package of their own, since `package` does not cross packages.
+        benchmark(
+            "commlink", ["Commlink", "CommlinkTransport", "Requests", "Tobj", "FFSModel", "SystemSupport", logging]),
 
         // Tests: the same shape, and Integration, which starts the real programs.
         .target(
