@@ -132,9 +132,9 @@ extension ArgumentGrammar {
         if text.first == UInt8(ascii: "\""), let close = text.dropFirst().lastIndex(of: UInt8(ascii: "\"")) {
             let path = Array(text[(text.startIndex + 1)..<close])
             let numbers = text[(close + 1)...].split(separator: UInt8(ascii: " "))
-                .map { decimal($0, atMost: largestOffset) }
+                .compactMap { decimal($0, atMost: largestOffset) }
             return .digestRange(
-                path: path, whole: path, start: numbers.first ?? nil, end: numbers.count > 1 ? numbers[1] : nil)
+                path: path, whole: whole, start: numbers.first, end: numbers.count > 1 ? numbers[1] : nil)
         }
         var numbers: [UInt64] = []
         var rest = text
