@@ -8,6 +8,7 @@ import StoredFormats
 import Synchronization
 import SystemSupport
 import TestSupport
+import Testing
 
 /// Wall time and steady time that tests move by hand.
 final class TestClock: Sendable {
@@ -74,7 +75,7 @@ final class StagingFixture {
             if let slash = path.lastIndex(of: "/") { try Files.makeDirectory("\(source)/\(path[..<slash])") }
             try Files.write(text, to: "\(source)/\(path)")
         }
-        return try repository.publish(try SourceTree(path: source), as: item)
+        return try #require(try repository.publish(try SourceTree(path: source), as: item))
     }
 
     static func request(
