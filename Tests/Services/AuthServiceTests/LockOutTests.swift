@@ -55,7 +55,7 @@ import Testing
         fail(&lockOut, pair, at: start)
         fail(&lockOut, pair, at: start)
         #expect(lockOut.admit(pair, now: start) == .admitted)
-        lockOut.succeeded(pair)
+        lockOut.succeeded(pair, now: start)
         #expect(lockOut.count == 0)
 
         for _ in 0..<3 { fail(&lockOut, pair, at: start) }
@@ -97,6 +97,22 @@ import Testing
         }
         let latest = lockOut.pair(name, SourceKey("source-19999"))
         #expect(lockOut.admit(latest, now: start + .seconds(19_999)) != .admitted)
+    }
+
+    @Test func whoSignedInIsKnownWithinBounds() throws {
+        var lockOut = LockOut(limits: limits(capacity: 100))
+        let name = try CustomerName("acme")
+        for source in 0..<1_000 {
+            let pair = lockOut.pair(name, SourceKey("source-\(source)"))
+            #expect(!lockOut.isKnown(pair))
+            #expect(lockOut.admit(pair, now: start) == .admitted)
+            lockOut.succeeded(pair, now: start + .seconds(source))
+            #expect(lockOut.isKnown(pair))
+        }
+        let known = (0..<1_000).filter { lockOut.isKnown(lockOut.pair(name, SourceKey("source-\($0)"))) }
+        #expect(known.count <= 100)
+        #expect(known.last == 999)
+        #expect(!lockOut.isKnown(lockOut.pair(try CustomerName("other"), SourceKey("source-999"))))
     }
 
     @Test(arguments: [

@@ -127,6 +127,23 @@ import Testing
         threads.stop()
     }
 
+    /// Strangers fill their lane; operators go first, and known customers take turns with them.
+    @Test func lanesTakeTurns() async throws {
+        let threads = HashThreads(threads: 1, limits: HashQueueLimits(depth: 8))
+        let order = Mutex<[String]>([])
+        func submit(_ lane: HashThreads.Lane, _ name: String) throws(Failure) {
+            try threads.submit(lane, work: { _ in order.withLock { $0.append(name) } }, refuse: { _ in })
+        }
+        for number in 0..<8 { try submit(.source(SourceKey("192.0.2.\(number)")), "s\(number)") }
+        #expect(throws: Failure.self) { try submit(.source(SourceKey("192.0.2.9")), "s") }
+        for number in 0..<2 { try submit(.known(SourceKey("192.0.2.9")), "k\(number)") }
+        try submit(.operators, "o")
+        try threads.start()
+        while order.withLock({ $0.count }) < 11 { try await Task.sleep(for: .milliseconds(1)) }
+        threads.stop()
+        #expect(order.withLock { $0 } == ["o", "s0", "k0", "s1", "k1", "s2", "s3", "s4", "s5", "s6", "s7"])
+    }
+
     @Test func stoppingRefusesWhatWaits() async throws {
         let hasher = try PasswordHasher(cost: 5, threads: 1, queue: 64)
         let hash = try await hasher.hash(.correct)

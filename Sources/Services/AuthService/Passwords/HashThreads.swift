@@ -3,12 +3,11 @@ import SystemSupport
 
 /// What a queue of hash jobs may hold.
 struct HashQueueLimits: Sendable {
-    /// Jobs that wait, all sources together.
+    /// Sign-ins that wait, of all sources together; as many again of known ones.
     var depth: Int
-    /// Jobs of one source that wait: the rest of the queue is for others when one floods.
+    /// Sign-ins of one source that wait: the rest of the queue is for others when one floods.
     var perSource: Int
-    /// Operators' jobs that wait; theirs go first and have room of their own, so that a flood of sign-ins
-    /// cannot keep an operator from setting a password.
+    /// Operators' jobs that wait.
     var operators: Int
 
     init(depth: Int) {
@@ -22,10 +21,15 @@ struct HashQueueLimits: Sendable {
 ///
 /// Neither Swift's cooperative pool nor an event loop ever hashes: a flood of sign-ins fills this queue,
 /// is told `busy`, and every other request goes on. The threads run at a lower priority for the same reason.
+///
+/// Three lanes keep a flood from shutting out those it is not made of: operators' jobs go first, and customers who
+/// have signed in from the same source before take turns with everybody else.
 final class HashThreads: Sendable {
-    /// Who asks: a customer's network source, or an operator.
+    /// Who asks.
     enum Lane: Sendable, Hashable {
         case source(SourceKey)
+        /// A source from which this customer has signed in before.
+        case known(SourceKey)
         case operators
     }
 
@@ -37,27 +41,64 @@ final class HashThreads: Sendable {
         let refuse: @Sendable (Failure) -> Void
     }
 
-    private struct State {
-        var waiting: [Job] = []
+    /// First in, first out; taking costs O(1) on average.
+    private struct Queue {
+        private var jobs: [Job] = []
         /// Index of the first job that still waits; the ones before are done.
-        var head = 0
-        var operators: [Job] = []
-        var perSource: [Lane: Int] = [:]
-        var stopping = false
+        private var head = 0
 
-        var count: Int { waiting.count - head }
+        var waiting: ArraySlice<Job> { jobs[head...] }
+        var count: Int { jobs.count - head }
+
+        mutating func append(_ job: Job) { jobs.append(job) }
 
         mutating func next() -> Job? {
-            if !operators.isEmpty { return operators.removeFirst() }
-            guard head < waiting.count else { return nil }
-            let job = waiting[head]
-            head += 1
-            if head >= 64, head * 2 >= waiting.count {
-                waiting.removeFirst(head)
-                head = 0
+            guard head < jobs.count else { return nil }
+            defer {
+                head += 1
+                if head >= 64, head * 2 >= jobs.count {
+                    jobs.removeFirst(head)
+                    head = 0
+                }
             }
+            return jobs[head]
+        }
+    }
+
+    private struct State {
+        var others = Queue()
+        var known = Queue()
+        var operators = Queue()
+        var perSource: [Lane: Int] = [:]
+        var turnOfKnown = true
+        var stopping = false
+
+        var count: Int { others.count + known.count + operators.count }
+
+        mutating func next() -> Job? {
+            if let job = operators.next() { return job }
+            turnOfKnown.toggle()
+            let job = turnOfKnown ? known.next() ?? others.next() : others.next() ?? known.next()
+            guard let job else { return nil }
             if let left = perSource[job.lane] { perSource[job.lane] = left > 1 ? left - 1 : nil }
             return job
+        }
+
+        /// False when the lane has no place for `job`.
+        mutating func append(_ job: Job, _ limits: HashQueueLimits) -> Bool {
+            if case .operators = job.lane {
+                guard operators.count < limits.operators else { return false }
+                operators.append(job)
+                return true
+            }
+            let isKnown = if case .known = job.lane { true } else { false }
+            let ofSource = perSource[job.lane, default: 0]
+            guard (isKnown ? known.count : others.count) < limits.depth, ofSource < limits.perSource else {
+                return false
+            }
+            perSource[job.lane] = ofSource + 1
+            if isKnown { known.append(job) } else { others.append(job) }
+            return true
         }
     }
 
@@ -81,7 +122,7 @@ final class HashThreads: Sendable {
     }
 
     /// How many jobs wait now.
-    var depth: Int { state.withLock { $0.count + $0.operators.count } }
+    var depth: Int { state.withLock { $0.count } }
 
     /// Queues `work`, or throws `busy` with a time after which the queue will have moved on. Exactly one of
     /// `work` and `refuse` is called once this has returned.
@@ -90,23 +131,14 @@ final class HashThreads: Sendable {
     ) throws(Failure) {
         try state.withLock(wake: .one) { state throws(Failure) in
             if state.stopping { throw Self.draining }
-            let job = Job(lane: lane, work: work, refuse: refuse)
-            if case .operators = lane {
-                guard state.operators.count < limits.operators else { throw busy(state.operators.count) }
-                state.operators.append(job)
-                return
-            }
-            let ofSource = state.perSource[lane, default: 0]
-            guard state.count < limits.depth, ofSource < limits.perSource else { throw busy(state.count) }
-            state.perSource[lane] = ofSource + 1
-            state.waiting.append(job)
+            guard state.append(Job(lane: lane, work: work, refuse: refuse), limits) else { throw busy(state.count) }
         }
     }
 
     /// Refuses what waits with `draining` and lets the threads end.
     func stop() {
-        let abandoned = state.withLock(wake: .all) { state -> [Job] in
-            let jobs = state.operators + state.waiting[state.head...]
+        let abandoned = state.withLock(wake: .all) { state -> ArraySlice<Job> in
+            let jobs = state.operators.waiting + state.known.waiting + state.others.waiting
             state = State()
             state.stopping = true
             return jobs

@@ -47,12 +47,13 @@ package final class PasswordHasher: Sendable {
 
     /// Checks a customer's password. Without `stored` the answer is no, after the same work.
     ///
+    /// - Parameter known: whether the customer has signed in from `source` before.
     /// - Throws: `busy` with `retryAfter`, or `draining`.
     package func check(
-        _ password: [UInt8], against stored: PasswordHash?, source: SourceKey
+        _ password: [UInt8], against stored: PasswordHash?, source: SourceKey, known: Bool = false
     ) async throws(Failure) -> Verdict {
         let kind = kind.withLock { $0 }
-        return try await run(.source(source)) { context in
+        return try await run(known ? .known(source) : .source(source)) { context in
             guard let stored else {
                 _ = context.matches(password, kind.dummy)
                 return Verdict(matches: false, renewed: nil)
@@ -65,10 +66,10 @@ package final class PasswordHasher: Sendable {
         }
     }
 
-    /// A hash of a new password, for its owner at `source` or, without one, for an operator.
+    /// A hash of a new password, for its owner, who has just signed in from `source`, or without one for an operator.
     package func hash(_ password: [UInt8], source: SourceKey? = nil) async throws(Failure) -> PasswordHash {
         let cost = kind.withLock { $0.cost }
-        let lane = source.map(HashThreads.Lane.source) ?? .operators
+        let lane = source.map(HashThreads.Lane.known) ?? .operators
         let made = try await run(lane) { context in
             CryptContext.setting(cost: cost).flatMap { context.hash(password, setting: $0) }
         }

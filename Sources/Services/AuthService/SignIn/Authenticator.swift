@@ -85,12 +85,12 @@ final class Authenticator: Sendable {
     ) async throws -> Credentials {
         let arrival = ContinuousClock.now
         let key = SourceKey(source)
-        let pair = try admit(customer, key, source: source, context: context, now: arrival)
+        let (pair, known) = try admit(customer, key, source: source, context: context, now: arrival)
         let credentials: Credentials?
         let verdict: PasswordHasher.Verdict
         do {
             credentials = try await database.read { try $0.credentials(of: customer) }
-            verdict = try await hasher.check(password, against: credentials?.password, source: key)
+            verdict = try await hasher.check(password, against: credentials?.password, source: key, known: known)
         } catch {
             state.withLock { $0.lockOut.abandoned(pair) }
             count(.unavailable)
@@ -104,7 +104,7 @@ final class Authenticator: Sendable {
                 "the name or the password is wrong, or this customer may not sign in; check both, or ask who gave you them"
             )
         }
-        state.withLock { $0.lockOut.succeeded(pair) }
+        state.withLock { $0.lockOut.succeeded(pair, now: .now) }
         count(.accepted)
         logger.info(
             "signed in", metadata: ["customer": "\(customer)", "source": "\(source)", "trace": "\(context.trace)"])
@@ -115,13 +115,13 @@ final class Authenticator: Sendable {
     private func admit(
         _ customer: CustomerName, _ key: SourceKey, source: String, context: RequestContext,
         now: ContinuousClock.Instant
-    ) throws(Failure) -> LockOut.Pair {
-        let (pair, admission) = state.withLock { state in
+    ) throws(Failure) -> (pair: LockOut.Pair, known: Bool) {
+        let (pair, known, admission) = state.withLock { state in
             let pair = state.lockOut.pair(customer, key)
-            return (pair, state.lockOut.admit(pair, now: now))
+            return (pair, state.lockOut.isKnown(pair), state.lockOut.admit(pair, now: now))
         }
         switch admission {
-        case .admitted: return pair
+        case .admitted: return (pair, known)
         case .busy:
             count(.busy)
             throw Failure(.busy, "too many sign-ins of this customer at once; try again in a moment", retryAfter: 1)

@@ -43,7 +43,7 @@ package struct LockOut: Sendable {
     }
 
     package enum Admission: Sendable, Equatable {
-        /// Answer with ``succeeded(_:)``, ``failed(_:now:)`` or ``abandoned(_:)``, exactly once.
+        /// Answer with ``succeeded(_:now:)``, ``failed(_:now:)`` or ``abandoned(_:)``, exactly once.
         case admitted
         /// Seconds, rounded up.
         case locked(seconds: Int)
@@ -61,6 +61,8 @@ package struct LockOut: Sendable {
     package var limits: Limits
     private let key: SymmetricKey
     private var entries: [Pair: Entry] = [:]
+    /// Pairs that have signed in, and when last; bounded like `entries`.
+    private var known: [Pair: Instant] = [:]
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
@@ -97,7 +99,15 @@ package struct LockOut: Sendable {
         return .admitted
     }
 
-    package mutating func succeeded(_ pair: Pair) {
+    /// Whether the customer has signed in from that source since the start: not one of a flood of strangers.
+    package func isKnown(_ pair: Pair) -> Bool { known[pair] != nil }
+
+    package mutating func succeeded(_ pair: Pair, now: Instant) {
+        if known[pair] == nil, known.count >= limits.capacity {
+            let oldest = known.sorted { $0.value < $1.value }.prefix(max(1, limits.capacity / 4))
+            for (pair, _) in oldest { known[pair] = nil }
+        }
+        known[pair] = now
         guard var entry = entries[pair] else { return }
         entry.underWay -= 1
         entry.failures = 0
