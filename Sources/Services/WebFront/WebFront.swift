@@ -130,8 +130,8 @@ package struct WebFront: Sendable {
     /// One line and one count for each request; never a query or a body, as those hold what people typed.
     private func record(_ visit: Visit, route: String, status: Int, took: Duration) {
         let milliseconds = Int(took / .milliseconds(1))
-        Counter(label: "ffs_web_requests", dimensions: [("route", route), ("status", "\(status)")]).increment()
-        Timer(label: "ffs_web_request_seconds", dimensions: [("route", route)]).recordMilliseconds(milliseconds)
+        Counter(label: "ffs_web_requests_total", dimensions: [("route", route), ("status", "\(status)")]).increment()
+        Timer(label: "ffs_web_request_seconds", dimensions: [("route", route)]).recordNanoseconds(Int64(took / .nanoseconds(1)))
         log.info(
             "request",
             metadata: [

@@ -26,7 +26,7 @@ extension WebFront {
         let wish = "\(customer)\n\(key)\n\(lifetime)\n" + items.map(\.folder).joined(separator: "\n")
         let order = try await auth.order(
             customer: customer, items: items, source: visit.request.source.address,
-            id: Self.requestID("order", wish), trace: visit.trace)
+            id: Self.requestID("order \(visit.request.source.address)", wish), trace: visit.trace)
         let account = try await staging.create(
             StageCreate(
                 customer: customer, items: items, lifetime: try bounded(lifetime, until: order.until),

@@ -36,7 +36,7 @@ enum Escaping {
     /// One word for a POSIX shell: itself when nothing in it could be special, else in single quotes.
     static func shell(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { $0.isASCIILetterOrDigit || "-._~/:@%+,=".utf8.contains($0) }
-        guard !plain || word.isEmpty else { return word }
+        guard !plain || word.isEmpty || word.hasPrefix("~") else { return word }
         return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
     }
 

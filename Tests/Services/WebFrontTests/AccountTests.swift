@@ -1,0 +1,175 @@
+import FFSModel
+import Requests
+import Testing
+
+@testable import WebFront
+
+@Suite struct AccountTests {
+    private let password = "w2k7xq4m3n5p6r7s2t3u4v5w6x"
+
+    private func prepared(_ settings: [String: String] = [:]) async throws -> (Site, Browser) {
+        let site = try Site(settings, selfSigned: true)
+        try site.entitle("tool", "other")
+        let browser = Browser(site)
+        await browser.signIn()
+        return (site, browser)
+    }
+
+    @Test func passwordIsShownOnceToItsOwnSession() async throws {
+        let (site, browser) = try await prepared()
+        let account = try await browser.stage("tool/1.0")
+        // Neither another session of the same customer, nor a HEAD, nor a browser that fetches ahead uses it up.
+        let second = Browser(site)
+        await second.signIn()
+        #expect(await second.get("/accounts/\(account)").text.contains(password) == false)
+        _ = await browser.send("HEAD", "/accounts/\(account)")
+        _ = await browser.send("GET", "/accounts/\(account)", headers: ["sec-purpose": "prefetch"])
+        #expect(await browser.get("/accounts/\(account)").text.contains(password))
+        #expect(await browser.get("/accounts/\(account)").text.contains(password) == false)
+        #expect(await browser.get("/accounts").text.contains(password) == false)
+    }
+
+    @Test func pressedTwiceMakesOneAccount() async throws {
+        let (site, browser) = try await prepared()
+        let token = await browser.get("/").formToken
+        let fields = [("item", "tool/1.0"), ("lifetime", "86400")]
+        let first = await browser.post("/accounts?key=same", fields, token: token)
+        let second = await browser.post("/accounts?key=same", fields, token: token)
+        #expect(first.status == 303)
+        #expect(first.header("location") == second.header("location"))
+        #expect(site.services.with { $0.accounts.count } == 1)
+        // Another choice under the same key is another wish.
+        let third = await browser.post("/accounts?key=same", [("item", "other/1.0")], token: token)
+        #expect(third.header("location") != first.header("location"))
+    }
+
+    @Test func lifetimeNeverPassesTheEntitlement() async throws {
+        let (site, browser) = try await prepared()
+        let now = site.front.clocks.now()
+        site.services.with { $0.until = now + 5_000 }
+        let account = try AccountID(try await browser.stage("tool/1.0"))
+        #expect(site.services.with { $0.accounts[account]?.expires } == now + 5_000)
+        site.services.with { $0.until = now }
+        #expect(await browser.post("/accounts?key=late", [("item", "tool/1.0")], from: "/").status == 403)
+    }
+
+    @Test func extendsUpToTheEntitlement() async throws {
+        let (site, browser) = try await prepared()
+        let account = try AccountID(try await browser.stage("tool/1.0"))
+        site.pass(1_000)
+        let now = site.front.clocks.now()
+        let fields = [("lifetime", "259200")]
+        #expect(await browser.post("/accounts/\(account)/extend", fields, from: "/").status == 303)
+        #expect(site.services.with { $0.accounts[account]?.expires } == now + 259_200)
+        #expect(await browser.get("/accounts/\(account)").text.contains("lives longer now"))
+        site.services.with { $0.entitlements = $0.entitlements.filter { $0.item.product.text != "tool" } }
+        #expect(await browser.post("/accounts/\(account)/extend", fields, from: "/").status == 403)
+        #expect(site.services.with { $0.accounts[account]?.expires } == now + 259_200)
+    }
+
+    @Test func revokes() async throws {
+        let (site, browser) = try await prepared()
+        let account = try await browser.stage("tool/1.0")
+        #expect(await browser.get("/accounts").text.contains(account))
+        #expect(await browser.post("/accounts/\(account)/revoke", [], from: "/").header("location") == "/accounts")
+        #expect(site.services.with { $0.accounts.isEmpty })
+        #expect(await browser.get("/accounts").text.contains("is revoked"))
+        let gone = await browser.get("/accounts/\(account)")
+        #expect(gone.status == 410)
+        #expect(gone.text.contains("This account has ended"))
+    }
+
+    @Test func pageHasLinksCommandsAndChecksums() async throws {
+        let (_, browser) = try await prepared()
+        let account = try await browser.stage("tool/1.0")
+        let text = await browser.get("/accounts/\(account)").text
+        #expect(text.contains("href=\"https://downloads.example:8443/a/\(account)/\""))
+        #expect(text.contains("href=\"ftp://\(account)@downloads.example/\""))
+        #expect(!text.contains("ftps://"))
+        #expect(text.contains("/a/\(account)/tool-1.0/data/part%20one%20%26%20two.bin"))
+        #expect(text.contains("--cacert ffs-certificate.pem"))
+        #expect(text.contains("data-expires=\"20"))
+        let sums = await browser.get("/accounts/\(account)/SHA256SUMS")
+        #expect(sums.text.split(separator: "\n").count == 3)
+        #expect(
+            sums.text.hasPrefix("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f  tool-1.0/install.sh")
+        )
+    }
+
+    @Test func implicitFTPSIsLinkedWhereItIsOpen() async throws {
+        let (_, browser) = try await prepared(["ftp.implicit-port": "990", "ftp.https-port": "0"])
+        let account = try await browser.stage("tool/1.0")
+        let text = await browser.get("/accounts/\(account)").text
+        #expect(text.contains("href=\"ftps://\(account)@downloads.example/\""))
+        #expect(!text.contains("https://downloads"))
+    }
+
+    @Test func listsManyAccounts() async throws {
+        let (_, browser) = try await prepared()
+        for number in 0..<3 { _ = await browser.post("/accounts?key=\(number)", [("item", "tool/1.0")], from: "/") }
+        #expect(await browser.get("/accounts").text.contains("3 active accounts"))
+    }
+}
+
+@Suite struct DownloadCommandTests {
+    private func commands(
+        _ settings: [String: String] = [:], password: String? = "secret", trust: Bool = false,
+        files: [String]? = ["a b/it's.txt", "$(reboot)`x`;\"q\".bin"]
+    ) throws -> [String: String] {
+        let commands = DownloadCommands(
+            account: try AccountID("abc"), password: password, places: try Site(settings).front.settings.places,
+            trust: trust, files: try files?.map { try RelativePath($0) })
+        return Dictionary(uniqueKeysWithValues: commands.downloads.map { ($0.tool, $0.command) })
+    }
+
+    @Test func namesAreQuotedForTheShell() throws {
+        let curl = try #require(try commands()["curl"])
+        #expect(
+            curl.contains(#"--output 'ffs-abc/a b/it'\''s.txt' https://downloads.example:8443/a/abc/a%20b/it%27s.txt"#))
+        #expect(curl.contains(#"--output 'ffs-abc/$(reboot)`x`;"q".bin'"#))
+        #expect(curl.contains("/%24%28reboot%29%60x%60%3B%22q%22.bin"))
+        #expect(curl.contains("--output ffs-abc/SHA256SUMS"))
+    }
+
+    @Test func askForThePasswordWithoutIt() throws {
+        let all = try commands(password: nil)
+        #expect(all["curl"]?.contains("--user abc ") == true)
+        #expect(all["wget"]?.contains("--ask-password") == true)
+        #expect(all["lftp"]?.contains("-u abc ftp://downloads.example/") == true)
+    }
+
+    @Test func tellToolsOfASelfSignedCertificate() throws {
+        for (tool, option) in [
+            ("curl", "--cacert ffs-certificate.pem"), ("wget", "--ca-certificate=ffs-certificate.pem"),
+            ("lftp", "set ssl:ca-file ffs-certificate.pem"),
+        ] {
+            #expect(try commands(trust: true)[tool]?.contains(option) == true)
+            #expect(try commands()[tool]?.contains("certificate") == false)
+        }
+    }
+
+    @Test func insistOnTLSOverFTP() throws {
+        let all = try commands(["ftp.https-port": "0"])
+        #expect(all["curl"]?.contains("--ssl-reqd") == true)
+        #expect(all["wget"]?.contains("ftps://downloads.example/") == true)
+        #expect(all["lftp"]?.contains("ftp:ssl-force true") == true)
+        let off = try commands(["ftp.https-port": "0", "ftp.tls-control": "off"])
+        #expect(off["curl"]?.contains("--ssl-reqd") == false)
+        #expect(off["wget"]?.contains(" ftp://downloads.example/") == true)
+    }
+
+    @Test func areLeftOutWhereNothingListens() throws {
+        #expect(try commands(["ftp.https-port": "0", "ftp.port": "0"]).isEmpty)
+        #expect(try commands(["ftp.port": "0"]).keys.sorted() == ["curl", "wget"])
+    }
+
+    @Test func anAccountOfManyFilesIsNotSpelledOut() throws {
+        let curl = try #require(try commands(files: nil)["curl"])
+        #expect(curl.components("--output").count == 2)
+    }
+
+    @Test func bracketsForIPv6() throws {
+        #expect(
+            try commands(["ftp.public-host": "2001:db8::1"])["curl"]?.contains("https://[2001:db8::1]:8443/") == true)
+    }
+}

@@ -1,0 +1,108 @@
+import FFSModel
+import Requests
+import Testing
+
+@testable import WebFront
+
+@Suite struct CatalogueTests {
+    private func entitlement(
+        _ product: String, _ version: String, released: Int64, until: Timestamp? = nil, title: String? = nil
+    ) throws -> Entitlement {
+        Entitlement(
+            item: Item(product: try ProductName(product), version: try VersionName(version)),
+            title: title ?? "Title of \(product)", summary: "Summary of \(product)", size: 3 << 30, files: 2_000,
+            released: Timestamp(seconds: released), until: until, policy: .finish)
+    }
+
+    @Test func groupsVersionsNewestFirst() async throws {
+        let site = try Site()
+        let all = [
+            try entitlement("beta", "1", released: 100), try entitlement("alpha", "1", released: 100),
+            try entitlement("alpha", "2", released: 200),
+        ]
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        let text = await browser.get("/").text
+        let order = ["alpha/2", "alpha/1", "beta/1"].compactMap { text.range("value=\"\($0)\"") }
+        #expect(order.count == 3 && order == order.sorted())
+        #expect(text.components("<section class=\"card product\"").count == 3)
+        #expect(text.components(">Newest<").count == 3)
+        #expect(text.contains("3 GiB, 2,000 files"))
+    }
+
+    @Test func longHistoryFoldsAway() async throws {
+        let site = try Site()
+        let all = try (1...9).map { try entitlement("alpha", "\($0)", released: Int64($0)) }
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        #expect(await browser.get("/").text.contains("<summary>7 earlier versions</summary>"))
+        #expect(await browser.get("/").text.contains("<details class=\"older\">"))
+        // Open where something in it is chosen or searched for.
+        #expect(await browser.get("/?item=alpha%2F1").text.contains("<details class=\"older\" open>"))
+        #expect(await browser.get("/?q=alpha").text.contains("<details class=\"older\" open>"))
+    }
+
+    @Test func searchesAndKeepsWhatIsChosen() async throws {
+        let site = try Site()
+        try site.entitle("hammer", "saw", "drill")
+        let browser = Browser(site)
+        await browser.signIn()
+        let found = await browser.get("/?q=HAM+the&item=saw%2F1.0").text
+        #expect(found.contains("value=\"hammer/1.0\""))
+        #expect(found.contains("value=\"saw/1.0\" data-bytes=\"5000000000\" checked"))
+        #expect(!found.contains("value=\"drill/1.0\""))
+        #expect(await browser.get("/?q=nothing").text.contains("Nothing matches “nothing”"))
+    }
+
+    @Test func emptyCatalogueSaysSo() async throws {
+        let site = try Site()
+        let browser = Browser(site)
+        await browser.signIn()
+        let text = await browser.get("/").text
+        #expect(text.contains("Nothing here yet"))
+        #expect(!text.contains("Get downloads"))
+    }
+
+    @Test func warnsOfAnEndThatIsNear() async throws {
+        let site = try Site()
+        let now = site.front.clocks.now()
+        let all = [
+            try entitlement("near", "1", released: 1, until: now + 86_400),
+            try entitlement("far", "1", released: 1, until: now + 90 * 86_400),
+        ]
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        #expect(await browser.get("/").text.components("tag warn").count == 2)
+    }
+
+    @Test func choosingNothingOrNonsenseSaysSo() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let browser = Browser(site)
+        await browser.signIn()
+        let none = await browser.post("/accounts?key=1", [("lifetime", "86400")], from: "/")
+        #expect(none.status == 422)
+        #expect(none.text.contains("Choose at least one product."))
+        for item in ["tool", "tool/1.0/x", "../1.0", "tool/..", "tool/1.0\r\nx", ""] {
+            #expect(await browser.post("/accounts?key=2", [("item", item)], from: "/").status == 422, "\(item)")
+        }
+        for lifetime in ["1", "999999999", "-5"] {
+            let fields = [("item", "tool/1.0"), ("lifetime", lifetime)]
+            #expect(await browser.post("/accounts?key=3", fields, from: "/").status == 422)
+        }
+        #expect(site.services.with { $0.orders.isEmpty })
+    }
+
+    @Test func whatIsNotEntitledIsRefusedWhole() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let browser = Browser(site)
+        await browser.signIn()
+        let fields = [("item", "tool/1.0"), ("item", "other/1.0")]
+        #expect(await browser.post("/accounts?key=1", fields, from: "/").status == 403)
+        #expect(site.services.with { $0.accounts.isEmpty })
+    }
+}
