@@ -100,8 +100,9 @@ private struct KeyBagReader {
     }
 
     mutating func entry(_ index: Int, into material: inout [UInt8]) throws(KeyBagError) {
-        guard let fields = line()?.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false),
-            fields.count == 3, fields[0].elementsEqual("\(index)".utf8),
+        guard let line = line() else { throw failure(.badTrailer) }
+        let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard fields.count == 3, fields[0].elementsEqual("\(index)".utf8),
             fields[1].count == 16, let key = Hex.decode(fields[1]),
             fields[2].count == 64, let psk = Hex.decode(fields[2])
         else { throw failure(.badEntry) }
