@@ -131,7 +131,8 @@ package struct WebFront: Sendable {
     private func record(_ visit: Visit, route: String, status: Int, took: Duration) {
         let milliseconds = Int(took / .milliseconds(1))
         Counter(label: "ffs_web_requests_total", dimensions: [("route", route), ("status", "\(status)")]).increment()
-        Timer(label: "ffs_web_request_seconds", dimensions: [("route", route)]).recordNanoseconds(Int64(took / .nanoseconds(1)))
+        Timer(label: "ffs_web_request_seconds", dimensions: [("route", route)]).recordNanoseconds(
+            Int64(took / .nanoseconds(1)))
         log.info(
             "request",
             metadata: [
