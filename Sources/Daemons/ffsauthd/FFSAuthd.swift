@@ -2,7 +2,7 @@ import ArgumentParser
 import AuthService
 import DaemonKit
 
-@main struct FFSAuthd: AsyncParsableCommand {
+@main struct FFSAuthd: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ffsauthd",
         abstract: "The master database of FFS, the Fulfillment Server: signs customers in, authorises their orders.",
@@ -10,5 +10,5 @@ import DaemonKit
 
     @OptionGroup var options: DaemonOptions
 
-    func run() async throws { try await runDaemon(AuthDaemon.self, options) }
+    func run() throws { try runDaemon(AuthDaemon.self, options) }
 }

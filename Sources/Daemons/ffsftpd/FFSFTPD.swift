@@ -2,7 +2,7 @@ import ArgumentParser
 import DaemonKit
 import FTPService
 
-@main struct FFSFTPD: AsyncParsableCommand {
+@main struct FFSFTPD: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ffsftpd",
         abstract: "FTP, FTPS and HTTPS downloads of FFS, the Fulfillment Server: serves accounts, read-only.",
@@ -12,11 +12,11 @@ import FTPService
 
     /// A worker is this same program with a first word that only the supervisor gives. It must confine itself while it
     /// has one thread, so nothing else may run before.
-    static func main() async {
+    static func main() {
         let words = Array(CommandLine.arguments.dropFirst())
         if words.first == "worker" { WorkerProcess.run(words) }
-        await main(nil)
+        main(nil)
     }
 
-    func run() async throws { try await runDaemon(FTPDaemon.self, options) }
+    func run() throws { try runDaemon(FTPDaemon.self, options) }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import DaemonKit
 import StagingService
 
-@main struct FFSStaged: AsyncParsableCommand {
+@main struct FFSStaged: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ffsstaged",
         abstract: "The storage host of FFS, the Fulfillment Server: keeps the repository, builds customers' accounts.",
@@ -10,5 +10,5 @@ import StagingService
 
     @OptionGroup var options: DaemonOptions
 
-    func run() async throws { try await runDaemon(StagingDaemon.self, options) }
+    func run() throws { try runDaemon(StagingDaemon.self, options) }
 }

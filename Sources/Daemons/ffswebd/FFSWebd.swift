@@ -3,12 +3,12 @@ import DaemonKit
 import WebFront
 
 /// ffswebd(8).
-@main struct FFSWebd: AsyncParsableCommand {
+@main struct FFSWebd: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ffswebd", abstract: "Web front of FFS: sign in, choose, get a download account.",
         version: ffsVersion)
 
     @OptionGroup var options: DaemonOptions
 
-    func run() async throws { try await runDaemon(WebDaemon.self, options) }
+    func run() throws { try runDaemon(WebDaemon.self, options) }
 }

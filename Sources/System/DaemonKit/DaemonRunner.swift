@@ -11,11 +11,22 @@ import ServiceLifecycle
 import SystemSupport
 import UnixSignals
 
-/// A daemon's whole life: configuration, log, checks, privileges, services, drain. Ends the process with an exit
-/// code of sysexits(3) when it cannot start.
-package func runDaemon<D: Daemon>(_ type: D.Type, _ options: DaemonOptions) async throws {
+/// A daemon's whole life: configuration, privileges, log, checks, services, drain. Blocks the main thread until the
+/// daemon ends; throws the exit code of sysexits(3) when it cannot start.
+///
+/// Not async, because privileges must be given up while there is one thread: NO_NEW_PRIVS belongs to a thread and is
+/// inherited by those it starts, and an async main gives its thread away, which then keeps the old user for ever.
+package func runDaemon<D: Daemon>(_ type: D.Type, _ options: DaemonOptions) throws {
     do {
-        try await DaemonRunner<D>(options: options).run()
+        let runner = DaemonRunner<D>(options: options)
+        guard let environment = try runner.start() else { return }
+        let end = Monitor<Result<Void, any Error>?>(nil)
+        Task.detached {
+            let result: Result<Void, any Error>
+            do { result = .success(try await runner.run(environment)) } catch { result = .failure(error) }
+            end.withLock(wake: .all) { $0 = result }
+        }
+        try end.wait { $0 }.get()
     } catch let problems as ConfigurationLoader.Problems {
         complain(problems.all.map(\.description), of: D.name)
         throw ExitCode(FailureCode.configuration.exitStatus)
@@ -32,7 +43,7 @@ private func complain(_ lines: [String], of daemon: String) {
     }
 }
 
-private struct DaemonRunner<D: Daemon> {
+private struct DaemonRunner<D: Daemon>: Sendable {
     let options: DaemonOptions
     let variables: [String: String]
     let manager: ServiceManager
@@ -43,28 +54,36 @@ private struct DaemonRunner<D: Daemon> {
         manager = ServiceManager(environment: variables)
     }
 
-    func run() async throws {
+    /// On the one thread there is: reads the configuration and becomes the daemon's user. nil when that was all.
+    func start() throws -> DaemonEnvironment? {
         let configuration = try loadConfiguration()
-        if options.printConfig { return print(configuration.yaml(), terminator: "") }
-
+        if options.printConfig {
+            print(configuration.yaml(), terminator: "")
+            return nil
+        }
         LoggingSystem.bootstrap { label in
             StandardErrorLogHandler(
                 label: label, level: Logger.Level(configuration[Options.Common.logLevel]),
                 format: configuration[Options.Common.logFormat])
         }
-        let registry = PrometheusRegistry()
-        MetricsSystem.bootstrap(registry)
-        let environment = environment(configuration)
-        let findings = await checkRunDirectory(configuration) + D.check(environment)
-        if options.check { return try report(findings) }
-        try refuse(findings, log: environment.logger)
-
         // A peer that went away is an error on that descriptor, never the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
         // What a daemon creates is its own and its group's business.
-        umask(0o027)
-        try D.prepare(environment)
-        if let user = D.user, geteuid() == 0 { try Privileges.become(user: configuration[user]) }
+        Privileges.setCreationMask(0o027)
+        let environment = environment(configuration)
+        if !options.check { try D.prepare(environment) }
+        // A check sees what the daemon itself will be allowed to see.
+        if let user = D.user, SystemUser.isRoot { try Privileges.become(user: configuration[user]) }
+        return environment
+    }
+
+    /// Checks, then serves until SIGTERM.
+    func run(_ environment: DaemonEnvironment) async throws {
+        let registry = PrometheusRegistry()
+        MetricsSystem.bootstrap(registry)
+        let findings = await checkRunDirectory(environment.configuration) + D.check(environment)
+        if options.check { return try report(findings) }
+        try refuse(findings, log: environment.logger)
         try await serve(environment, registry: registry)
     }
 
