@@ -52,10 +52,12 @@ func tests(
         resources: resources, swiftSettings: strict)
 }
 
-/// A program that measures: `Benchmarks/<name>`, run as `bench-<name>`.
-func benchmark(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+/// A program that measures: `Benchmarks/<name>`, run as `bench-<name>`; never installed. What is not Swift (floors in C,
+/// scripts) lies beside it.
+func benchmark(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .executableTarget(
-        name: "bench-\(name)", dependencies: dependencies, path: "Benchmarks/\(name)", swiftSettings: strict)
+        name: "bench-\(name)", dependencies: dependencies, path: "Benchmarks/\(name)", exclude: exclude,
+        swiftSettings: strict)
 }
 
 let package = Package(
@@ -176,6 +178,12 @@ let package = Package(
         // Benchmarks: programs here rather than a package of their own, since `package` does not cross packages.
         benchmark(
             "commlink", ["Commlink", "CommlinkTransport", "Requests", "Tobj", "FFSModel", "SystemSupport", logging]),
+        benchmark(
+            "staging",
+            [
+                "FFSModel", "Requests", "Commlink", "CommlinkTransport", "StagingClient", "Repository", "StagingService",
+                "StoredFormats", "SystemSupport", argumentParser, logging,
+            ], exclude: ["stage.c", "run.sh"]),
 
         // Tests: the same shape, and Integration, which starts the real programs.
         .target(

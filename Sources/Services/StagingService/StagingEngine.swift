@@ -68,6 +68,9 @@ package final class StagingEngine: Sendable {
         store.unlock()
     }
 
+    /// The account area's path.
+    package var accountsPath: String { store.path }
+
     // MARK: - Creating
 
     /// `stage.create`.
@@ -167,11 +170,9 @@ package final class StagingEngine: Sendable {
         let all = chunks.enumerated().flatMap { plan, chunks in
             chunks.map { BuildChunk(job: job, plan: plan, parts: $0) }
         }
-        if count <= 2 {
-            for chunk in all { link(chunk) }
-        } else {
-            scheduler.bulk(all.map { chunk in { [self] in link(chunk) } })
-        }
+        // The first one here and now; small accounts have no other.
+        scheduler.bulk(all.dropFirst().map { chunk in { [self] in link(chunk) } })
+        if let first = all.first { link(first) }
     }
 
     /// One chunk; whoever does the last completes the tree.

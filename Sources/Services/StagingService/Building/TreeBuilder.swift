@@ -31,27 +31,29 @@ struct TreeBuilder: Sendable {
         } catch { throw error.failure("cannot build the account") }
     }
 
-    /// Cuts `plan` into chunks.
+    /// Cuts `plan` into chunks. A folder that fits a chunk is not cut: two threads in one folder wait for each other.
     static func parts(of plan: ContentPlan) -> [[(folder: Int, files: Range<Int>)]] {
         var chunks: [[(folder: Int, files: Range<Int>)]] = []
         var current: [(folder: Int, files: Range<Int>)] = []
         var room = chunkSize
+        func close() {
+            if !current.isEmpty { chunks.append(current) }
+            current = []
+            room = chunkSize
+        }
         for (number, folder) in plan.folders.enumerated() {
+            if folder.files.count > room { close() }
             var rest = folder.files
             while !rest.isEmpty {
-                let part = rest.prefix(room)
+                let part = rest.prefix(chunkSize)
                 current.append((number, part))
                 // A folder costs an open as well.
                 room -= part.count + 1
                 rest = rest.dropFirst(part.count)
-                if room <= 0 {
-                    chunks.append(current)
-                    current = []
-                    room = chunkSize
-                }
+                if room <= 0 { close() }
             }
         }
-        if !current.isEmpty { chunks.append(current) }
+        close()
         return chunks
     }
 
