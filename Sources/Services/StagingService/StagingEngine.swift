@@ -65,6 +65,7 @@ package final class StagingEngine: Sendable {
         scheduler.stop()
         committer.stop()
         keeper.stop()
+        builder.linker.stop()
         store.unlock()
     }
 

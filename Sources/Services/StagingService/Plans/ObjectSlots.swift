@@ -57,7 +57,7 @@ final class ObjectSlots: @unchecked Sendable {
     }
 
     /// A use of object `number`: which replica to link, counted already, and the count before.
-    struct Use {
+    struct Use: Equatable {
         let replica: Int
         let links: Int
     }
