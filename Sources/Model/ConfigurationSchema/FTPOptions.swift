@@ -36,7 +36,7 @@ extension Options {
 
         package static let certificate = Option(
             "ftp.certificate", "/etc/ffs/tls/cert.pem",
-            "PEM certificate chain of FTPS and HTTPS. Without a readable one there is plain FTP alone.")
+            "PEM certificate chain of FTPS and HTTPS. Needed unless both are closed.")
         package static let privateKey = Option(
             "ftp.private-key", "/etc/ffs/tls/key.pem", "PEM private key for ftp.certificate.")
         package static let controlTLS = Option(

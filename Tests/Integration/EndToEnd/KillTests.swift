@@ -1,23 +1,25 @@
 import FoundationEssentials
+import Synchronization
 import TestSupport
 import Testing
 
 /// kill -9 of every daemon at random moments of 100 orders: each order becomes exactly one account, whole, and
 /// whoever asks again gets the same one.
 @Suite(.timeLimit(.minutes(10)))
-struct KillTests {
+final class KillTests: Sendable {
     private static let orders = 100
     /// Small trees as well as one that takes ffsstaged a while, so that kills hit it in the middle of one.
     private static let files = 300
+    /// Whether orders are still being placed.
+    private let running = Mutex(true)
 
     @Test func everyAccountIsWholeOrAbsent() async throws {
         let system = try await System.start()
         try await prepare(system)
-        let accounts = try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await killAndRestart(system) }
-            defer { group.cancelAll() }
-            return try await placeOrders(system)
-        }
+        async let kills = killAndRestart(system)
+        let accounts = try await placeOrders(system)
+        running.withLock { $0 = false }
+        #expect(try await kills >= 20, "too few kills to say anything")
         #expect(Set(accounts).count == Self.orders, "an order became two accounts, or two orders one")
         for daemon in System.Daemon.allCases {
             #expect(try await system.ctl("status", daemon.rawValue).status == 0, "\(daemon) is up at the end")
@@ -36,15 +38,18 @@ struct KillTests {
         try await system.ctl("entitlement", "grant", Delivery.customer, Delivery.product).succeeded()
     }
 
-    /// One daemon after the other, at random moments, until cancelled.
-    private func killAndRestart(_ system: System) async throws {
-        while true {
+    /// One daemon after the other, at random moments, until all orders are placed. Returns how many were killed.
+    private func killAndRestart(_ system: System) async throws -> Int {
+        var kills = 0
+        while running.withLock({ $0 }) {
             for daemon in System.Daemon.allCases.shuffled() {
-                guard (try? await Task.sleep(for: .milliseconds(.random(in: 20...400)))) != nil else { return }
+                try await Task.sleep(for: .milliseconds(.random(in: 20...400)))
                 try await system.process(daemon).kill9()
                 try await system.start(daemon)
+                kills += 1
             }
         }
+        return kills
     }
 
     /// Each order is sent until it is answered with an account, always with the same key.

@@ -23,15 +23,15 @@ package struct FTPDaemon: Daemon {
 
     // MARK: What is needed
 
-    /// Certificate and key, read and checked; the plan is without them where there is no certificate file and nothing
-    /// demands TLS. Throws `configuration` for files that cannot be used.
+    /// Certificate and key, read and checked; the plan is without them where there is no certificate file and the
+    /// configuration offers no TLS. Throws `configuration` for files that cannot be used.
     static func plan(_ configuration: Configuration, ticketKeys: [UInt8]) throws(Failure) -> WorkerPlan {
         let certificate = try read(configuration[Options.FTP.certificate], Options.FTP.certificate.key, limit: 1 << 20)
         guard let certificate else {
             guard !needsTLS(configuration) else {
                 throw Failure(
                     .configuration,
-                    "there is no ftp.certificate (\(configuration[Options.FTP.certificate])), but TLS is required; install.sh makes one, or set ftp.certificate and ftp.private-key"
+                    "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
             return WorkerPlan(configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys)
@@ -48,9 +48,10 @@ package struct FTPDaemon: Daemon {
         return WorkerPlan(configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys)
     }
 
+    /// A certificate that went missing must not turn FTPS customers into plain ones, so `allow` needs it, too.
     private static func needsTLS(_ configuration: Configuration) -> Bool {
-        configuration[Options.FTP.controlTLS] == .require || configuration[Options.FTP.dataTLS] == .require
-            || configuration[Options.FTP.implicitPort] > 0
+        configuration[Options.FTP.controlTLS] != .off || configuration[Options.FTP.dataTLS] != .off
+            || configuration[Options.FTP.implicitPort] > 0 || configuration[Options.FTP.httpsPort] > 0
     }
 
     /// nil when there is no such file.
@@ -100,10 +101,8 @@ package struct FTPDaemon: Daemon {
             let plan = try plan(configuration, ticketKeys: [])
             findings.append(
                 plan.certificate == nil
-                    ? CheckFinding(
-                        .warning, "ftp.certificate",
-                        "there is no \(configuration[Options.FTP.certificate]): plain FTP only, no FTPS and no HTTPS; install.sh makes a certificate, or set ftp.certificate"
-                    ) : CheckFinding(.ok, "ftp.certificate", configuration[Options.FTP.certificate]))
+                    ? CheckFinding(.warning, "ftp.certificate", "none, and no TLS: passwords and content go in clear")
+                    : CheckFinding(.ok, "ftp.certificate", configuration[Options.FTP.certificate]))
         } catch { findings.append(CheckFinding(.error, "ftp.certificate", error.text)) }
         return findings
     }
