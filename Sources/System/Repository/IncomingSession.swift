@@ -12,6 +12,7 @@ package final class IncomingSession {
     struct Pending {
         let name: CPath
         let digest: ContentDigest
+        let size: Int
         /// Set when the file is the source itself.
         let linked: LinkedSource?
         /// The repository's object of this name has another size: it is damaged and makes way.
@@ -148,7 +149,7 @@ package final class IncomingSession {
     func put(
         linking source: borrowing Descriptor, _ seen: LinkedSource, progress: (Int) -> Void
     ) throws(SystemError) -> ContentDigest? {
-        guard try !source.hasWriter() else { throw seen.isBusy }
+        guard try !Self.hasWriter(source) else { throw seen.isBusy }
         let size = seen.status.size
         guard let digest = try copier.hash(source, size: size, progress: progress),
             try source.status().holdsSameBytes(as: seen.status)
@@ -166,9 +167,8 @@ package final class IncomingSession {
             // Its name will not be given twice.
             try folder.unlink(name)
         } else {
-            added.files += 1
-            added.bytes += size
-            pending.append(Pending(name: name, digest: digest, linked: linked, replaces: known != nil))
+            pending.append(
+                Pending(name: name, digest: digest, size: size, linked: linked, replaces: known != nil))
         }
         return digest
     }
@@ -211,8 +211,10 @@ package final class IncomingSession {
         let rule: Descriptor.RenameRule = content.replaces ? .replace : .refuse
         do { try folder.rename(content.name, to: bucket, final, ifExists: rule) } catch {
             guard error.errno == .exists else { throw error }
-            try folder.unlink(content.name)
+            return try folder.unlink(content.name)
         }
+        added.files += 1
+        added.bytes += content.size
     }
 
     /// Makes replica `number` of an object: another inode with the same bytes, shared (reflink) where the file
@@ -243,7 +245,8 @@ package final class IncomingSession {
         }
         try folder.open(name, .read).sync()
         try repository.withBucket(of: digest) { bucket throws(SystemError) in
-            let content = Pending(name: name, digest: digest, linked: nil, replaces: false)
+            let content = Pending(
+                name: name, digest: digest, size: status.size, linked: nil, replaces: false)
             try giveName(content, Repository.name(of: digest, replica: number), in: bucket)
         }
         return true

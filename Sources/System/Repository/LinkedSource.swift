@@ -22,11 +22,21 @@ extension IncomingSession {
         if let owner = repository.owner { try file.setOwner(user: owner.user, group: owner.group) }
         try file.setPermissions(0o444)
         let status = source.status
-        guard try !file.hasWriter(), try file.status().holdsSameBytes(as: status) else {
+        guard try !Self.hasWriter(file), try file.status().holdsSameBytes(as: status) else {
             if repository.owner != nil { try file.setOwner(user: status.user, group: status.group) }
             try file.setPermissions(status.permissions)
             throw source.isBusy
         }
+    }
+
+    /// Whether someone has the file open for writing, and keeps it so: one who is just closing it, or a child process
+    /// that was just forked, is given a moment.
+    static func hasWriter(_ file: borrowing Descriptor) throws(SystemError) -> Bool {
+        for _ in 0..<10 {
+            if try !file.hasWriter() { return false }
+            SystemClock.sleep(nanoseconds: 10_000_000)
+        }
+        return true
     }
 }
 

@@ -47,7 +47,7 @@ extension Repository {
     ///   `denied` for an unreadable file, `noSpace`, `corrupt` when the version is there but damaged.
     package func publish(
         _ source: SourceTree, as item: Item, method: PublishMethod = .copy, replacing: Bool = false,
-        proceed: (PublishProgress) -> Bool = { _ in true }
+        proceed: (PublishProgress) -> Bool
     ) throws(Failure) -> PublishedVersion? {
         try refuseSelf(source)
         let existing = replacing ? nil : try existingManifest(of: item)
@@ -68,6 +68,16 @@ extension Repository {
         return PublishedVersion(
             item: item, manifest: digest, fileCount: manifest.rows.count, bytes: manifest.totalSize,
             newFiles: added.files, newBytes: added.bytes, wasThere: !isNew)
+    }
+
+    /// The same, from beginning to end.
+    package func publish(
+        _ source: SourceTree, as item: Item, method: PublishMethod = .copy, replacing: Bool = false
+    ) throws(Failure) -> PublishedVersion {
+        guard
+            let published = try publish(source, as: item, method: method, replacing: replacing, proceed: { _ in true })
+        else { throw Failure(.internal, "publishing stopped though nobody asked it to") }
+        return published
     }
 
     /// nil when the version is not published; `corrupt` when its manifest is damaged.

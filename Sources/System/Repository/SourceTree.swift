@@ -37,14 +37,31 @@ package struct SourceTree: Sendable {
         guard let cPath = CPath(bytes: trimmed), !bytes.isEmpty else {
             throw Failure(.badRequest, "the path of the source is empty or holds a NUL byte")
         }
-        do { top = try Self.open(trimmed, cPath, &scan) } catch {
-            throw error.failure("cannot read the source \(path)")
-        }
+        do { top = try Self.open(trimmed, cPath, &scan) } catch { throw Self.unreadable(bytes, error) }
         try scan.throwProblems()
         self.path = path
         files = scan.files
         folders = scan.folders
         size = scan.size
+    }
+
+    /// What to say when the source, or a folder in it, cannot be looked at.
+    private static func unreadable(_ path: [UInt8], _ error: SystemError) -> Failure {
+        let code: FailureCode =
+            switch error.errno {
+            case .nameTooLong, .notDirectory, .symbolicLink: .badRequest
+            default: error.code
+            }
+        let shown = shortened(path)
+        // What failed may lie below the source.
+        let inner = error.path.map { shortened(Array($0.utf8)) }.flatMap { $0 == shown || $0 == "." ? nil : " (\($0))" }
+        let remedy = error.remedy.map { "; \($0)" } ?? ""
+        return Failure(code, "cannot read the source \(shown)\(inner ?? ""): \(error.errno)\(remedy)")
+    }
+
+    /// A path for a message: the operator knows the start of one that is far too long.
+    static func shortened(_ path: [UInt8]) -> String {
+        path.count <= 300 ? printablePath(path) : printablePath(path.prefix(100)) + "..."
     }
 
     /// Opens the folder that holds what will be published, and looks through it.
@@ -104,14 +121,15 @@ private struct SourceScan {
 
     mutating func refuse(_ path: some Sequence<UInt8>, _ reason: String) {
         problemCount += 1
-        if problems.count < 10 { problems.append("\(printablePath(path)) is \(reason)") }
+        if problems.count < 10 { problems.append("\(SourceTree.shortened(Array(path))) is \(reason)") }
     }
 
     func throwProblems() throws(Failure) {
         guard problemCount == 0 else {
             let more = problemCount > problems.count ? "; and \(problemCount - problems.count) more" : ""
             throw Failure(
-                .badRequest, "\(source) cannot be published: \(problems.joined(separator: "; "))\(more)")
+                .badRequest,
+                "\(printablePath(source.utf8)) cannot be published: \(problems.joined(separator: "; "))\(more)")
         }
         guard !files.isEmpty else { throw Failure(.badRequest, "\(source) cannot be published: it holds no files") }
     }
@@ -125,7 +143,7 @@ private struct SourceScan {
             queue[next] = []
             next += 1
             guard path.count < 4096 else {
-                refuse(path.prefix(60), "deeper than 4,095 bytes of path")
+                refuse(path, "deeper than 4,095 bytes of path")
                 continue
             }
             let place = CPath(bytes: path.isEmpty ? [UInt8(ascii: ".")] : path) ?? "."

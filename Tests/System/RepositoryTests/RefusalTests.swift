@@ -1,0 +1,126 @@
+import FFSModel
+import Glibc
+import Repository
+import SystemSupport
+import TestSupport
+import Testing
+
+/// What may not be in a source is named, all of it at once, before a byte is copied.
+@Suite struct RefusalTests {
+    @Test func whatIsNoPlainFileIsRefusedByName() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("fine", "1")
+        try fixture.write("sub/root", "2")
+        try Files.setMode(0o4755, of: "\(fixture.source)/sub/root")
+        try fixture.write("sub/group", "3")
+        try Files.setMode(0o2755, of: "\(fixture.source)/sub/group")
+        let make = """
+            ln -s fine link && ln -s /etc folder-link && ln -s nowhere dangling && mkfifo pipe && \
+            python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
+            """
+        try await command("sh", "-c", make, directory: fixture.source).succeeded()
+        if Fixture.isRoot { try await command("mknod", "\(fixture.source)/null", "c", "1", "3").succeeded() }
+
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.code == .badRequest)
+        for text in [
+            "link is a symbolic link", "folder-link is a symbolic link", "dangling is a symbolic link",
+            "pipe is a FIFO", "socket is a socket", "sub/root is set-user-id", "sub/group is set-user-id",
+        ] { #expect(refused.text.contains(text), "\(refused.text)") }
+        if Fixture.isRoot { #expect(refused.text.contains("null is a character device")) }
+        #expect(!refused.text.contains("fine is"))
+        try fixture.expectUntouched()
+    }
+
+    @Test func manyFaultsAreCountedNotListed() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<30 { _ = symlink("x", "\(fixture.source)/link\(number)") }
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.text.contains("; and 20 more"))
+    }
+
+    @Test(arguments: [
+        ("tab\there", "control character"), ("line\nfeed", "control character"), ("return\r\n", "control character"),
+        ("escape\u{1B}[31m", "control character"), ("delete\u{7F}", "control character"),
+    ])
+    func namesThatForgeListingsAreRefused(name: String, rule: String) async throws {
+        let fixture = try await Fixture()
+        try fixture.write("sub/\(name)", "1")
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.code == .badRequest && refused.text.contains(rule) && refused.text.contains("sub/"))
+        // The message itself must not carry the name's control characters to a terminal.
+        #expect(!refused.description.utf8.contains { $0 < 0x20 || $0 == 0x7F })
+        try fixture.expectUntouched()
+    }
+
+    @Test func aPathThatIsTooLongIsRefused() async throws {
+        let fixture = try await Fixture()
+        // Deeper than any path can say: made step by step from open directories.
+        let name = CPath(String(repeating: "d", count: 250))
+        var folder = try Descriptor.open(CPath(fixture.source), [.read, .directory])
+        for _ in 0..<20 {
+            try folder.makeDirectory(name, permissions: 0o755)
+            folder = try folder.open(name, [.read, .directory])
+        }
+        try folder.writeFile("deep", [1], permissions: 0o644, durable: false)
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.code == .badRequest && refused.text.contains("4,095 bytes") && refused.text.utf8.count < 1_000)
+        try fixture.expectUntouched()
+    }
+
+    @Test(arguments: [
+        (String(repeating: "n", count: 256), FailureCode.badRequest),
+        (String(repeating: "p/", count: 2_500), .badRequest),
+        ("missing", .notFound), ("file/below", .badRequest), ("", .badRequest),
+    ])
+    func sourcesThatAreNotThereAreToldApart(path: String, code: FailureCode) async throws {
+        let fixture = try await Fixture()
+        try fixture.write("file", "1")
+        let refused = try failure { try fixture.publish(from: path.isEmpty ? "" : "\(fixture.source)/\(path)") }
+        #expect(refused.code == code, "\(refused)")
+        #expect(refused.text.utf8.count < 6_000)
+        try fixture.expectUntouched()
+    }
+
+    @Test func aLinkToAFolderIsNotFollowed() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("a", "1")
+        _ = symlink(fixture.source, "\(fixture.top)/link")
+        let refused = try failure { try fixture.publish(from: "\(fixture.top)/link") }
+        #expect(refused.code == .badRequest && refused.text.contains("a symbolic link; name its target"))
+        let device = try failure { try fixture.publish(from: "/dev/null") }
+        #expect(device.text.contains("/dev/null is a character device"))
+    }
+
+    @Test func aFolderWithoutFilesIsRefused() async throws {
+        let fixture = try await Fixture()
+        try Files.makeDirectory("\(fixture.source)/sub/sub")
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.code == .badRequest && refused.text.contains("holds no files"))
+    }
+
+    @Test func theRepositoryItselfIsNoSource() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("a", "1")
+        let refused = try failure { try fixture.publish(from: fixture.top) }
+        #expect(refused.code == .badRequest && refused.text.contains("holds the repository itself"))
+        try fixture.expectUntouched()
+    }
+
+    @Test(.enabled(if: Fixture.isNotRoot)) func anUnreadableFileIsNamedBeforeAnythingIsCopied() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("fine", "1")
+        try fixture.write("sub/secret", "2")
+        try Files.setMode(0, of: "\(fixture.source)/sub/secret")
+        let refused = try failure { try fixture.publish() }
+        #expect(refused.code == .badRequest && refused.text.contains("sub/secret is unreadable"))
+        try fixture.expectUntouched()
+    }
+
+    @Test func aMissingRepositoryIsNamed() throws {
+        let missing = try failure { _ = try Repository(path: "/nonexistent/repository", owner: nil) }
+        #expect(missing.code == .notFound && missing.text.contains("/nonexistent/repository"))
+        let file = try failure { _ = try Repository(path: "/etc/passwd", owner: nil) }
+        #expect(file.text.contains("/etc/passwd"))
+    }
+}
