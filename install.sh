@@ -348,7 +348,8 @@ do_test() {
     cd "$top"
     swift build --build-tests || fail 70 "the build failed (see above)"
     step "Testing"
-    exec swift test
+    # One test after another: many start whole systems, and none should wait for a processor that others hold.
+    exec swift test --no-parallel
 }
 
 # ---------------------------------------------------------------- command line

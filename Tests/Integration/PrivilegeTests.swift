@@ -37,7 +37,8 @@ import Testing
     @Test func workersAreConfined() async throws {
         let system = try await System.start()
         let supervisor = try system.process(.ffsftpd).processIdentifier
-        let workers = try await command(["pgrep", "-P", "\(supervisor)"]).succeeded().output.lines.compactMap { Int32($0) }
+        let children = try await command(["pgrep", "-P", "\(supervisor)"]).succeeded().output
+        let workers = children.lines.compactMap { Int32($0) }
         #expect(!workers.isEmpty)
         let user = System.isRoot ? try await Self.user("ffsftp") : "\(getuid())"
         for worker in workers {

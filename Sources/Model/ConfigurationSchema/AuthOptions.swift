@@ -15,7 +15,7 @@ extension Options {
             "The master database: a SQLite file, relative to state.directory unless absolute. Its directory must be auth.user's alone; ffsauthd makes both."
         )
         package static let hashCost = Option(
-            "auth.hash-cost", 5, bounds: 1...11,
+            "auth.hash-cost", 5, unit: "steps", bounds: 1...11,
             "Cost of password hashes, crypt(5)'s for yescrypt: each step doubles time and memory (5: some 20 ms and 16 MiB). Customers' hashes are renewed as they sign in."
         )
         package static let hashThreads = Option(

@@ -141,7 +141,7 @@ import Testing
     @Test func connectionsPerAddressAreLimited() async throws {
         let server = try await Server(["p-1/big.bin": Self.big]) { $0.sessionsPerAddress = 1 }
         async let slow = server.curl("/p-1/big.bin", ["--limit-rate", "1M"])
-        try await Task.sleep(for: .seconds(1))
+        try await eventually("the slow one is connected") { await server.service.connectionCount() == 1 }
         #expect(try await server.curl("/p-1/big.bin").status != 0)
         #expect(try await slow.outputBytes == Self.big)
         await server.service.stop()
@@ -156,8 +156,7 @@ import Testing
                 "timeout", "20", "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(server.port)",
             ])
         }
-        try await Task.sleep(for: .seconds(1))
-        #expect(await server.service.connectionCount() == 2)
+        try await eventually("both are connected") { await server.service.connectionCount() == 2 }
         await server.service.drain()
         #expect(try await server.curl("/p-1/big.bin").status == 7)
         #expect(try await slow.outputBytes == Self.big)
