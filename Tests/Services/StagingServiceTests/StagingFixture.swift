@@ -75,7 +75,7 @@ final class StagingFixture {
             if let slash = path.lastIndex(of: "/") { try Files.makeDirectory("\(source)/\(path[..<slash])") }
             try Files.write(text, to: "\(source)/\(path)")
         }
-        return try #require(try repository.publish(try SourceTree(path: source), as: item))
+        return try repository.publish(try SourceTree(path: source), as: item)
     }
 
     static func request(
