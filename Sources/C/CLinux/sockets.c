@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -156,6 +157,12 @@ long ffs_receive(int fd, void *buffer, size_t size) {
     return count < 0 ? -errno : count;
 }
 
+long ffs_peek(int fd, void *buffer, size_t size) {
+    long count;
+    do count = recv(fd, buffer, size, MSG_PEEK); while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
 long ffs_send(int fd, const void *buffer, size_t size) {
     long count;
     do count = send(fd, buffer, size, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
@@ -202,6 +209,35 @@ int ffs_epoll_wait(int epoll, struct ffs_event *events, int count, int milliseco
 int ffs_eventfd(void) {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int ffs_shared_memory(size_t size) {
+    int fd = memfd_create("ffsftpd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -errno;
+    // A worker that could shrink it would end all others by SIGBUS.
+    if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return fail(fd);
+    return fd;
+}
+
+void *ffs_map_shared(int fd, size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+uint32_t ffs_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+
+void ffs_add32(uint32_t *word, int32_t amount) { __atomic_fetch_add(word, (uint32_t)amount, __ATOMIC_RELAXED); }
+
+int64_t ffs_bucket_wait(const int64_t *empty_at, int64_t now, int64_t burst) {
+    int64_t ahead = __atomic_load_n(empty_at, __ATOMIC_RELAXED) - now;
+    return ahead < burst ? 0 : ahead - burst + 1;
+}
+
+void ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost) {
+    int64_t old = __atomic_load_n(empty_at, __ATOMIC_RELAXED), next;
+    do next = (old > now ? old : now) + cost;
+    while (!__atomic_compare_exchange_n(empty_at, &old, next, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
 int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid) {

@@ -122,6 +122,12 @@ extension Descriptor {
         return count == 0 ? .end : Self.result(count)
     }
 
+    /// What is there to be received, without taking it.
+    package func peek(into buffer: UnsafeMutableRawBufferPointer) -> SocketResult {
+        let count = ffs_peek(rawValue, buffer.baseAddress, buffer.count)
+        return count == 0 ? .end : Self.result(count)
+    }
+
     package func send(_ buffer: UnsafeRawBufferPointer) -> SocketResult {
         Self.result(ffs_send(rawValue, buffer.baseAddress, buffer.count))
     }

@@ -41,6 +41,7 @@ int ffs_socket_pair(int out[2]);  // UNIX stream, blocking
 int ffs_set_nonblocking(int fd);
 int ffs_shutdown_write(int fd);
 long ffs_receive(int fd, void *buffer, size_t size);
+long ffs_peek(int fd, void *buffer, size_t size);  // MSG_PEEK
 long ffs_send(int fd, const void *buffer, size_t size);
 long ffs_sendfile(int to, int from, int64_t offset, size_t count);
 
@@ -50,6 +51,17 @@ int ffs_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token);
 int ffs_epoll_remove(int epoll, int fd);
 int ffs_epoll_wait(int epoll, struct ffs_event *events, int count, int milliseconds);
 int ffs_eventfd(void);
+
+// Memory that several processes share, and the few atomic operations done there.
+int ffs_shared_memory(size_t size);                // memfd_create(2), sealed against shrinking
+void *ffs_map_shared(int fd, size_t size);         // NULL on failure
+uint32_t ffs_load32(const uint32_t *word);
+void ffs_add32(uint32_t *word, int32_t amount);
+// A token bucket as one number, the time at which it will be empty again ("virtual scheduling", ITU-T I.371):
+// returns 0 and takes `cost` nanoseconds if less than `burst` of them are outstanding at `now`, else how many
+// nanoseconds to wait.
+int64_t ffs_bucket_wait(const int64_t *empty_at, int64_t now, int64_t burst);
+void ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost);
 
 // Processes. `descriptors[i]` becomes descriptor 3 + i of the child; all others stay behind. Signals are reset.
 int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid);

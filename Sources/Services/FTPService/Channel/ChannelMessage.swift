@@ -7,27 +7,23 @@ package enum ChannelMessage: Sendable {
     // Supervisor to worker.
     case plan(WorkerPlan)
     case drain
+    /// Whether new sessions are turned away.
+    case hold(Bool)
     /// `who`, `kick`: a question that wants an ``answer(number:_:)``.
     case ask(number: Int, Element)
     // Worker to supervisor.
-    /// The worker serves; or it cannot, and why.
+    /// The worker serves. One that cannot says why on standard error and ends.
     case ready
-    case failed(String)
     case answer(number: Int, Element)
-    /// Numbers since the last report, by metric name.
-    case counts([(name: String, value: Int)])
 
     var element: Element {
         switch self {
         case .plan(let plan): plan.element
         case .drain: Element("drain")
+        case .hold(let on): Element("hold", text: on ? "on" : "off")
         case .ask(let number, let body): Element("ask", [.init("number", "\(number)".utf8)], children: [body])
         case .ready: Element("ready")
-        case .failed(let why): Element("failed", text: why)
         case .answer(let number, let body): Element("answer", [.init("number", "\(number)".utf8)], children: [body])
-        case .counts(let counts):
-            Element(
-                "counts", children: counts.map { Element("count", [.init("name", $0.name.utf8)], text: "\($0.value)") })
         }
     }
 
@@ -38,20 +34,14 @@ package enum ChannelMessage: Sendable {
             guard let plan = WorkerPlan(element) else { return nil }
             self = .plan(plan)
         case "drain": self = .drain
+        case "hold": self = .hold(element.string == "on")
         case "ask":
             guard let number, let body = element.children.first else { return nil }
             self = .ask(number: number, body)
         case "ready": self = .ready
-        case "failed": self = .failed(element.string)
         case "answer":
             guard let number, let body = element.children.first else { return nil }
             self = .answer(number: number, body)
-        case "counts":
-            self = .counts(
-                element.children.compactMap { count in
-                    guard let name = count.attribute("name"), let value = Int(count.string) else { return nil }
-                    return (String(decoding: name, as: UTF8.self), value)
-                })
         default: return nil
         }
     }

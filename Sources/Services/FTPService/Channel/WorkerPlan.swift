@@ -11,8 +11,14 @@ package struct WorkerPlan: Sendable {
     package var privateKey: [UInt8]?
     /// Shared by all workers, so that TLS tickets of one open at another.
     package var ticketKeys: [UInt8]
+    /// Eight bytes under which keys are hashed into the shared counters.
+    package var counterSecret: [UInt8]
 
-    package init(_ configuration: Configuration, certificate: [UInt8]?, privateKey: [UInt8]?, ticketKeys: [UInt8]) {
+    package init(
+        _ configuration: Configuration, certificate: [UInt8]?, privateKey: [UInt8]?, ticketKeys: [UInt8],
+        counterSecret: [UInt8]
+    ) {
+        self.counterSecret = counterSecret
         settings = configuration.settings.filter { $0.source != .default }.map { ($0.option.key, $0.text) }
         self.certificate = certificate
         self.privateKey = privateKey
@@ -30,17 +36,22 @@ package struct WorkerPlan: Sendable {
         return configuration
     }
 
+    package var counterSeed: UInt64 { counterSecret.reduce(0) { $0 << 8 | UInt64($1) } }
+
     var element: Element {
         var children = settings.map { Element("set", [.init("key", $0.key.utf8)], text: $0.text) }
         if let certificate, let privateKey {
             children += [Element("certificate", text: certificate), Element("private-key", text: privateKey)]
         }
-        children.append(Element("ticket-keys", text: ticketKeys))
+        children += [Element("ticket-keys", text: ticketKeys), Element("counter-secret", text: counterSecret)]
         return Element("plan", children: children)
     }
 
     init?(_ element: Element) {
-        guard element.name == "plan", let keys = element.child("ticket-keys") else { return nil }
+        guard element.name == "plan", let keys = element.child("ticket-keys"),
+            let secret = element.child("counter-secret"), secret.text.count == 8
+        else { return nil }
+        counterSecret = secret.text
         settings = element.children("set").map {
             (String(decoding: $0.attribute("key") ?? [], as: UTF8.self), $0.string)
         }

@@ -10,11 +10,10 @@ extension ControlSession {
         guard let name = machine.pass() else { return reply(machine.passOutOfOrder) }
         switch worker.accounts.admit(name: name, password: password, now: worker.time) {
         case .admitted(let account):
-            guard account.sessions < worker.settings.sessionsPerAccount else {
+            guard worker.signedIn(to: account) else {
                 log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
                 return close(Reply(421, "Too many connections of this account; close one or try later."))
             }
-            account.sessions += 1
             self.account = account
             reply(machine.accepted())
             log(.info, "signed in", ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"])

@@ -320,7 +320,7 @@ package final class ControlSession: EventLoop.Source {
     }
 
     func signedOut() {
-        account?.sessions -= 1
+        if let account { worker.signedOut(of: account) }
         account = nil
     }
 

@@ -99,8 +99,28 @@ extension ControlSession {
         }
     }
 
-    /// Whether the connection was the client's.
+    /// Whether the connection was the client's, or a balancer's that has yet to say whose it is.
     private func take(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
+        if !worker.settings.proxies.isEmpty, worker.settings.proxies.contains(caller.ip) {
+            return ask(socket, caller)
+        }
+        return accept(socket, from: caller)
+    }
+
+    private func ask(_ socket: consuming Descriptor, _ proxy: SocketAddress) -> Bool {
+        listener?.stopWaiting()
+        do throws(SystemError) {
+            _ = try ProxyGate(socket, peer: proxy, loop: worker.loop) { [weak self] socket, client in
+                guard let self, running?.isWaiting == true else { return }
+                if let client, accept(socket, from: client) { return flush() }
+                awaitClient()
+                flush()
+            }
+            return true
+        } catch { return false }
+    }
+
+    private func accept(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
         guard worker.settings.acceptsAnyDataPeer || caller.bytes == peer.bytes else {
             log(.warning, "data connection from another address refused", ["caller": "\(caller.endpoint)"])
             socket.set(.resetOnClose)
@@ -140,6 +160,7 @@ extension ControlSession {
         let transfer = Transfer(
             data, running.plan.content, mustResume: worker.settings.tlsReuse == .require,
             patience: worker.settings.stallTimeout)
+        if running.plan.file != nil, let account { transfer.limit = worker.rateLimit(of: account) }
         if data.tls == nil, let expected = running.plan.expected, expected <= Self.inlineBytes {
             running.stage = .inline(transfer)
             transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }

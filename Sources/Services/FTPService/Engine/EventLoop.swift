@@ -21,6 +21,8 @@ package final class EventLoop {
         package func ready(_ readiness: Readiness) {}
         /// The deadline passed.
         package func expired() {}
+        /// The time asked for by ``EventLoop/wake(_:after:)`` has come.
+        package func woken() {}
         package var isRegistered: Bool { slot != nil }
     }
 
@@ -37,6 +39,8 @@ package final class EventLoop {
     private var wheel: [[(token: UInt64, second: Int64)]] = Array(repeating: [], count: EventLoop.wheelSize)
     private static let wheelSize = 128
     private var wheelSecond: Int64
+    /// Who is woken when, in nanoseconds; a binary heap, the earliest first.
+    private var alarms: [(at: Int64, token: UInt64)] = []
     private var stopped = false
     /// Called after each round of events: the place to write what was gathered meanwhile.
     package var afterRound: () -> Void = {}
@@ -167,14 +171,57 @@ package final class EventLoop {
         everySecond()
     }
 
+    // MARK: Alarms
+
+    /// Calls `source.woken()` after so many nanoseconds, to the millisecond; for rate limits.
+    package func wake(_ source: Source, after nanoseconds: Int64) {
+        guard let slot = source.slot else { return }
+        alarms.append((SystemClock.monotonic() + nanoseconds, token(slot)))
+        var child = alarms.count - 1
+        while child > 0, alarms[child].at < alarms[(child - 1) / 2].at {
+            alarms.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private func ringAlarms() {
+        while let first = alarms.first, first.at <= now {
+            let last = alarms.removeLast()
+            if !alarms.isEmpty {
+                alarms[0] = last
+                siftDown()
+            }
+            source(of: first.token)?.woken()
+        }
+    }
+
+    private func siftDown() {
+        var parent = 0
+        while true {
+            let left = 2 * parent + 1
+            guard left < alarms.count else { return }
+            let right = left + 1
+            let child = right < alarms.count && alarms[right].at < alarms[left].at ? right : left
+            guard alarms[child].at < alarms[parent].at else { return }
+            alarms.swapAt(child, parent)
+            parent = child
+        }
+    }
+
+    /// Milliseconds until the next second or the next alarm, rounded up.
+    private var patience: Int32 {
+        let second = 1_000 - Int32(now / 1_000_000 % 1_000)
+        guard let first = alarms.first else { return second }
+        return min(second, max(0, Int32(clamping: (first.at - now + 999_999) / 1_000_000)))
+    }
+
     // MARK: Running
 
     /// Runs until ``stop()``.
     package func run() throws(SystemError) {
         while !stopped {
-            let untilNextSecond = 1_000 - Int32(now / 1_000_000 % 1_000)
             var woken = false
-            try poller.wait(milliseconds: untilNextSecond) { token, readiness in
+            try poller.wait(milliseconds: patience) { token, readiness in
                 if token == .max {
                     woken = true
                 } else {
@@ -183,6 +230,7 @@ package final class EventLoop {
             }
             now = SystemClock.monotonic()
             if woken { mailbox.deliver(to: self) }
+            ringAlarms()
             advanceWheel()
             afterRound()
         }

@@ -46,6 +46,8 @@ package final class Transfer: EventLoop.Source {
     private var position: UInt64 = 0
     private var isExhausted = false
     private unowned var loop: EventLoop?
+    /// nil: as fast as it goes.
+    package var limit: RateLimit?
     private let patience: Int
     /// Payload bytes handed to the kernel; read by STAT and `who` from the control thread.
     package let progress: Progress
@@ -100,6 +102,8 @@ package final class Transfer: EventLoop.Source {
         loop.watch(self, wanted)
     }
 
+    package override func woken() { ready(.output) }
+
     package override func expired() { end(phase == .handshake ? .handshakeFailed("timed out") : .broken("timed out")) }
 
     package func abort() { end(.aborted) }
@@ -117,7 +121,8 @@ package final class Transfer: EventLoop.Source {
             case .handshake: outcome = stream.handshake()
             case .sending:
                 guard budget > 0 else { return .output }
-                outcome = sendSome(budget)
+                guard let allowed = allowance(budget) else { return loop == nil ? .output : [] }
+                outcome = sendSome(allowed)
             case .finishing: outcome = stream.finish()
             case .ended: return []
             }
@@ -133,6 +138,17 @@ package final class Transfer: EventLoop.Source {
         }
     }
 
+    /// How much may be sent now; nil: none, and the loop wakes this transfer when it may be.
+    private func allowance(_ budget: Int) -> Int? {
+        guard let limit else { return budget }
+        let wait = limit.wait(now: SystemClock.monotonic())
+        guard wait == 0 else {
+            loop?.wake(self, after: wait)
+            return nil
+        }
+        return min(budget, limit.piece)
+    }
+
     private func step(_ count: Int) {
         switch phase {
         case .handshake:
@@ -140,6 +156,7 @@ package final class Transfer: EventLoop.Source {
             phase = .sending
         case .sending:
             progress.add(count)
+            limit?.take(count, now: SystemClock.monotonic())
             if isExhausted, bufferStart == buffer.count { phase = .finishing }
         case .finishing: end(.complete)
         case .ended: break
@@ -162,7 +179,7 @@ package final class Transfer: EventLoop.Source {
     // MARK: Content
 
     private func sendSome(_ budget: Int) -> ByteStream.Outcome {
-        if bufferStart < buffer.count { return sendBuffered() }
+        if bufferStart < buffer.count { return sendBuffered(budget) }
         switch content {
         case .file(let file, let range): return sendFile(file, range, budget)
         case .bytes(let bytes):
@@ -183,7 +200,7 @@ package final class Transfer: EventLoop.Source {
             isExhausted = !producer.produce(into: &buffer)
         }
         bufferStart = 0
-        return buffer.isEmpty ? .bytes(0) : sendBuffered()
+        return buffer.isEmpty ? .bytes(0) : sendBuffered(budget)
     }
 
     private func exhaust() -> ByteStream.Outcome {
@@ -191,8 +208,10 @@ package final class Transfer: EventLoop.Source {
         return .bytes(0)
     }
 
-    private func sendBuffered() -> ByteStream.Outcome {
-        let outcome = buffer.withUnsafeBytes { stream.write(UnsafeRawBufferPointer(rebasing: $0[bufferStart...])) }
+    private func sendBuffered(_ budget: Int) -> ByteStream.Outcome {
+        let outcome = buffer.withUnsafeBytes {
+            stream.write(UnsafeRawBufferPointer(rebasing: $0[bufferStart...].prefix(budget)))
+        }
         if case .bytes(let count) = outcome { bufferStart += count }
         return outcome
     }

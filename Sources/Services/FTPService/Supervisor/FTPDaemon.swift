@@ -25,7 +25,9 @@ package struct FTPDaemon: Daemon {
 
     /// Certificate and key, read and checked; the plan is without them where there is no certificate file and the
     /// configuration offers no TLS. Throws `configuration` for files that cannot be used.
-    static func plan(_ configuration: Configuration, ticketKeys: [UInt8]) throws(Failure) -> WorkerPlan {
+    static func plan(
+        _ configuration: Configuration, ticketKeys: [UInt8], counterSecret: [UInt8]
+    ) throws(Failure) -> WorkerPlan {
         let certificate = try read(configuration[Options.FTP.certificate], Options.FTP.certificate.key, limit: 1 << 20)
         guard let certificate else {
             guard !needsTLS(configuration) else {
@@ -34,7 +36,7 @@ package struct FTPDaemon: Daemon {
                     "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
-            return WorkerPlan(configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys)
+            return WorkerPlan(configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys, counterSecret: counterSecret)
         }
         guard
             let key = try read(configuration[Options.FTP.privateKey], Options.FTP.privateKey.key, limit: 1 << 20)
@@ -45,7 +47,7 @@ package struct FTPDaemon: Daemon {
         do throws(TLSError) { _ = try TLSCredentials(certificatePEM: certificate, privateKeyPEM: key) } catch {
             throw Failure(.configuration, "ftp.certificate and ftp.private-key cannot be used: \(error)")
         }
-        return WorkerPlan(configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys)
+        return WorkerPlan(configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys, counterSecret: counterSecret)
     }
 
     /// A certificate that went missing must not turn FTPS customers into plain ones, so `allow` needs it, too.
@@ -98,7 +100,7 @@ package struct FTPDaemon: Daemon {
         look("ftp.user", configuration[Options.FTP.user]) { () throws(Failure) in _ = try identity(configuration) }
         look("ftp", "addresses and limits") { () throws(Failure) in _ = try FTPSettings(configuration, hasTLS: true) }
         do throws(Failure) {
-            let plan = try plan(configuration, ticketKeys: [])
+            let plan = try plan(configuration, ticketKeys: [], counterSecret: [])
             findings.append(
                 plan.certificate == nil
                     ? CheckFinding(.warning, "ftp.certificate", "none, and no TLS: passwords and content go in clear")

@@ -9,6 +9,8 @@ struct SupervisorResources {
     /// O_APPEND; nil when there is no transfer log.
     let transferLog: Lent?
     let listeners: [Listener]
+    /// How long replaced workers may go on.
+    let drainSeconds: Int
 
     /// A descriptor that workers inherit.
     final class Lent: Sendable {
@@ -30,6 +32,7 @@ struct SupervisorResources {
         do throws(SystemError) { area = Lent(try Descriptor.open(CPath(path), [.read, .directory])) } catch {
             throw error.failure("cannot open the account area, staging.accounts", .configuration)
         }
+        drainSeconds = configuration[Options.Common.drainSeconds]
         transferLog = try Self.openTransferLog(configuration)
         var wanted: [(ListenerKind, Option<Int>)] = [(.ftp, Options.FTP.port)]
         if hasTLS { wanted += [(.implicit, Options.FTP.implicitPort), (.https, Options.FTP.httpsPort)] }

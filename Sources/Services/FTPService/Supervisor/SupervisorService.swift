@@ -1,6 +1,6 @@
 import ConfigurationSchema
 package import DaemonKit
-import FFSModel
+package import FFSModel
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -12,6 +12,7 @@ package final class SupervisorService: BindingService {
     private let configuration: Configuration
     private let logger: Logger
     private let ticketKeys: [UInt8]
+    private let counterSecret: [UInt8]
     private let mailbox = Mutex<Mailbox?>(nil)
     private let supervisor = Mutex<Handoff<Supervisor>?>(nil)
 
@@ -19,13 +20,15 @@ package final class SupervisorService: BindingService {
         configuration = environment.configuration
         logger = environment.logger
         ticketKeys = randomBytes(80)
+        counterSecret = randomBytes(8)
     }
 
     /// Opens everything and starts the workers; throws ``Failure`` when one cannot serve.
     package func bind() async throws {
         _ = raiseDescriptorLimit()
-        let plan = try FTPDaemon.plan(configuration, ticketKeys: ticketKeys)
+        let plan = try FTPDaemon.plan(configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
         let resources = try SupervisorResources(configuration, hasTLS: plan.certificate != nil)
+        let counters = try SharedCounters(secret: plan.counterSeed)
         let identity = try FTPDaemon.identity(configuration)
         let wanted = configuration[Options.FTP.workers]
         let count = wanted > 0 ? wanted : processorCount()
@@ -35,7 +38,7 @@ package final class SupervisorService: BindingService {
         }
         let loop = try EventLoop()
         let made = Supervisor(
-            loop: loop, resources: resources, identity: identity, count: count, plan: plan, log: logger)
+            loop: loop, resources: resources, counters: counters, identity: identity, count: count, plan: plan, log: logger)
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)
         supervisor.withLock { $0 = handoff }
@@ -68,9 +71,20 @@ package final class SupervisorService: BindingService {
 
     /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
     package func reload(_ environment: DaemonEnvironment) throws {
-        let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys)
+        let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
         perform { $0.reload(plan) }
     }
+
+    /// Replaces all workers by fresh ones; running transfers end at the old ones.
+    package func restart() async throws(Failure) {
+        let failure: Failure? = await withCheckedContinuation { continuation in
+            perform { $0.restart { continuation.resume(returning: $0) } }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Turns new sessions away, or admits them again.
+    package func hold(_ on: Bool) { perform { $0.hold(on) } }
 
     /// The answers of all workers.
     package func ask(_ question: Element) async -> [Element] {

@@ -40,6 +40,20 @@ package final class Acceptor: EventLoop.Source {
     }
 
     private func admit(_ socket: consuming Descriptor, _ peer: SocketAddress) {
+        guard !worker.settings.proxies.isEmpty, worker.settings.proxies.contains(peer.ip) else {
+            return begin(socket, peer)
+        }
+        do throws(SystemError) {
+            _ = try ProxyGate(socket, peer: peer, loop: worker.loop) { [self] socket, client in
+                guard let client else {
+                    return worker.log.logger.notice("no PROXY header", metadata: ["proxy": "\(peer.endpoint)"])
+                }
+                begin(socket, client)
+            }
+        } catch { worker.log.logger.error("cannot read a PROXY header", metadata: ["cause": "\(error)"]) }
+    }
+
+    private func begin(_ socket: consuming Descriptor, _ peer: SocketAddress) {
         if let limit = worker.admit(peer) {
             worker.log.logger.notice("connection refused", metadata: ["peer": "\(peer.endpoint)", "limit": "\(limit)"])
             if !implicitTLS {

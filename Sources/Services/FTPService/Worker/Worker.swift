@@ -1,5 +1,5 @@
 import FFSModel
-import SystemSupport
+package import SystemSupport
 package import TLSEngine
 
 /// The heart of a worker process: what its control thread's sessions share. Confined before it is made.
@@ -18,8 +18,13 @@ package final class Worker {
     private(set) var time = SystemClock.now()
     /// No new sessions; those there end when they are idle.
     private(set) var isDraining = false
+    /// An operator turns new sessions away.
+    package var isHolding = false
     private(set) var sessionCount = 0
-    private var sessionsByAddress: [SocketAddress: Int] = [:]
+    /// Counts and rates over all workers.
+    private let counters: SharedCounters
+    private let column: Int
+    private let serverBucket: Int
     package var onIdle: () -> Void = {}
 
     private let index: Int
@@ -27,8 +32,11 @@ package final class Worker {
 
     package init(
         index: Int, loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
-        dataThreads: [DataThread]
+        dataThreads: [DataThread], counters: SharedCounters, column: Int
     ) {
+        self.counters = counters
+        self.column = column
+        serverBucket = counters.bucket("server".utf8)
         self.index = index
         self.loop = loop
         self.settings = settings
@@ -61,32 +69,48 @@ package final class Worker {
 
     /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached, for the log.
     func admit(_ peer: SocketAddress) -> String? {
-        if isDraining { return "draining" }
-        guard sessionCount < settings.sessions else { return "ftp.sessions" }
-        let key = Self.key(peer)
-        guard sessionsByAddress[key, default: 0] < settings.sessionsPerAddress else {
-            return "ftp.sessions-per-address"
-        }
-        sessionsByAddress[key, default: 0] += 1
+        if isDraining || isHolding { return "draining" }
+        guard counters.total(serverBucket) < settings.sessions else { return "ftp.sessions" }
+        let bucket = counters.bucket(peer.bytes)
+        guard counters.total(bucket) < settings.sessionsPerAddress else { return "ftp.sessions-per-address" }
+        counters.add(1, to: bucket, column: column)
+        counters.add(1, to: serverBucket, column: column)
         sessionCount += 1
         return nil
     }
 
     func left(_ peer: SocketAddress) {
-        let key = Self.key(peer)
-        let count = sessionsByAddress[key, default: 1] - 1
-        sessionsByAddress[key] = count > 0 ? count : nil
+        counters.add(-1, to: counters.bucket(peer.bytes), column: column)
+        counters.add(-1, to: serverBucket, column: column)
         sessionCount -= 1
         if isDraining, sessionCount == 0 { onIdle() }
+    }
+
+    /// False when the account has as many sessions as it may.
+    func signedIn(to account: Account) -> Bool {
+        let bucket = counters.bucket(account.id.text.utf8)
+        guard counters.total(bucket) < settings.sessionsPerAccount else { return false }
+        counters.add(1, to: bucket, column: column)
+        account.sessions += 1
+        return true
+    }
+
+    func signedOut(of account: Account) {
+        counters.add(-1, to: counters.bucket(account.id.text.utf8), column: column)
+        account.sessions -= 1
+    }
+
+    /// What slows a transfer of `account` down; nil: nothing.
+    func rateLimit(of account: Account) -> RateLimit? {
+        RateLimit(
+            counters, session: settings.sessionRate,
+            account: (counters.bucket(account.id.text.utf8), settings.accountRate),
+            server: (serverBucket, settings.serverRate))
     }
 
     func nextSessionName() -> String {
         lastSession += 1
         return "\(index)-\(lastSession)"
-    }
-
-    private static func key(_ peer: SocketAddress) -> SocketAddress {
-        SocketAddress(bytes: peer.bytes, port: 0) ?? peer
     }
 
     /// The thread with the least to do.

@@ -7,7 +7,8 @@ import TLSEngine
 
 /// A worker process from its first line. The supervisor starts this program again with the word `worker`, and with
 ///
-///     3 the channel   4 the accounts directory   5 the transfer log, or /dev/null   6… listeners
+///     3 the channel   4 the accounts directory   5 the transfer log, or /dev/null   6 the shared counters
+///     7… listeners
 ///
 /// It gives up everything it does not need before it reads a byte that a stranger sent.
 package struct WorkerProcess {
@@ -17,7 +18,7 @@ package struct WorkerProcess {
         /// Who to become; nil when the supervisor is not root.
         package var identity: (user: UInt32, group: UInt32)?
         package var hasTransferLog: Bool
-        /// What each listener from descriptor 6 on is for.
+        /// What each listener from descriptor 7 on is for.
         package var listeners: [ListenerKind]
 
         package init(
@@ -44,7 +45,7 @@ package struct WorkerProcess {
         }
     }
 
-    private static let firstListener: Int32 = 6
+    fileprivate static let firstListener: Int32 = 7
 
     /// Runs the worker; never returns. `words` are the arguments without the program's name.
     package static func run(_ words: [String]) -> Never {
@@ -142,10 +143,11 @@ private final class RunningWorker {
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
-            dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) })
+            dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
+            counters: try SharedCounters(Descriptor(owning: 6), secret: plan.counterSeed), column: arguments.index)
         var httpsListener: Descriptor?
         for (offset, kind) in arguments.listeners.enumerated() {
-            let listener = Descriptor(owning: 6 + Int32(offset))
+            let listener = Descriptor(owning: WorkerProcess.firstListener + Int32(offset))
             switch kind {
             case .ftp: acceptors.append(try Acceptor(listener, implicitTLS: false, worker: worker))
             case .implicit: acceptors.append(try Acceptor(listener, implicitTLS: true, worker: worker))
@@ -198,7 +200,8 @@ private final class RunningWorker {
         case .drain: drain()
         case .ask(let number, let question):
             channel?.send(.answer(number: number, worker.answer(question)))
-        case .ready, .failed, .answer, .counts: break
+        case .hold(let on): worker.isHolding = on
+        case .ready, .answer: break
         }
     }
 

@@ -1,0 +1,33 @@
+import SystemSupport
+
+/// One worker process as the supervisor knows it.
+final class WorkerChild {
+    /// Its column of the shared counters, and its name in logs; no two living workers have the same.
+    let column: Int
+    let generation: Int
+    let process: ChildProcess
+    /// Second of the loop's clock.
+    let startedAt: Int64
+    var channel: WorkerChannel?
+    var isReady = false
+    /// The second at which a drained worker is ended.
+    var killAt: Int64?
+
+    init(column: Int, generation: Int, process: ChildProcess, startedAt: Int64) {
+        self.column = column
+        self.generation = generation
+        self.process = process
+        self.startedAt = startedAt
+    }
+
+    /// How it ended. Its channel is closed, so it is about to; a worker that goes on nevertheless is killed.
+    func reap() -> ChildProcess.End {
+        let deadline = SystemClock.monotonic() + 2_000_000_000
+        while SystemClock.monotonic() < deadline {
+            if let end = process.end() { return end }
+            SystemClock.sleep(nanoseconds: 1_000_000)
+        }
+        process.send(signal: Signals.kill)
+        return process.waitForEnd()
+    }
+}

@@ -1,0 +1,80 @@
+import CLinux
+
+/// Counters and token buckets that processes share: how many sessions an address or an account has at all workers
+/// together, and how fast they may be served.
+///
+/// A key's bucket is chosen by a hash of it under a secret, so two keys may share one; with 65,536 buckets that matters
+/// only to who is close to a limit. Each process has a column of its own that it alone writes, so that what a
+/// dead process counted is wiped by clearing its column.
+package final class SharedCounters: @unchecked Sendable {
+    // Sendable: the memory is only touched through the atomic operations of CLinux, or before it is shared.
+    private let memory: UnsafeMutableRawPointer
+    private let descriptor: Descriptor
+    private let secret: UInt64
+
+    private static let buckets = 65_536
+    package static let columns = 64
+    private static let countBytes = columns * buckets * MemoryLayout<UInt32>.stride
+    private static let size = countBytes + buckets * MemoryLayout<Int64>.stride
+
+    /// Fresh memory, all zero.
+    package convenience init(secret: UInt64) throws(SystemError) {
+        try self.init(Descriptor(owning: try check(ffs_shared_memory(Self.size), "memfd_create", nil)), secret: secret)
+    }
+
+    /// The memory of another process that passed its descriptor on.
+    package init(_ descriptor: consuming Descriptor, secret: UInt64) throws(SystemError) {
+        guard let memory = ffs_map_shared(descriptor.rawValue, Self.size) else {
+            throw SystemError("mmap", Errno(12))
+        }
+        self.memory = memory
+        self.descriptor = descriptor
+        self.secret = secret
+    }
+
+    /// To be inherited by another process.
+    package var number: Int32 { descriptor.rawValue }
+
+    /// Where a key is counted; FNV-1a with a secret start, mixed once more.
+    package func bucket(_ key: some Sequence<UInt8>) -> Int {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ secret
+        for byte in key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        hash = (hash ^ hash >> 32) &* 0xD6E8_FEB8_6659_FD93
+        return Int((hash ^ hash >> 32) % UInt64(Self.buckets))
+    }
+
+    private func count(_ bucket: Int, _ column: Int) -> UnsafeMutablePointer<UInt32> {
+        (memory + (column * Self.buckets + bucket) * MemoryLayout<UInt32>.stride).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// The sum over all processes.
+    package func total(_ bucket: Int) -> Int {
+        (0..<Self.columns).reduce(0) { $0 + Int(ffs_load32(count(bucket, $1))) }
+    }
+
+    package func add(_ amount: Int32, to bucket: Int, column: Int) { ffs_add32(count(bucket, column), amount) }
+
+    /// Forgets what a process that ended had counted.
+    package func clear(column: Int) {
+        (memory + column * Self.buckets * MemoryLayout<UInt32>.stride).initializeMemory(
+            as: UInt8.self, repeating: 0, count: Self.buckets * MemoryLayout<UInt32>.stride)
+    }
+
+    private func emptyAt(_ bucket: Int) -> UnsafeMutablePointer<Int64> {
+        (memory + Self.countBytes + bucket * MemoryLayout<Int64>.stride).assumingMemoryBound(to: Int64.self)
+    }
+
+    /// Nanoseconds to wait until `rate` bytes a second allow more; 0: go on. A tenth of a second may be used at once.
+    package func wait(_ bucket: Int, now: Int64) -> Int64 { ffs_bucket_wait(emptyAt(bucket), now, Self.burst) }
+
+    /// Charges `bytes` that were sent.
+    package func take(_ bytes: Int, rate: Int, from bucket: Int, now: Int64) {
+        ffs_bucket_take(emptyAt(bucket), now, Self.cost(bytes, rate: rate))
+    }
+
+    package static let burst: Int64 = 100_000_000
+
+    package static func cost(_ bytes: Int, rate: Int) -> Int64 {
+        Int64((Double(bytes) * 1_000_000_000 / Double(max(1, rate))).rounded())
+    }
+}
