@@ -28,6 +28,7 @@ struct FFSCtl: AsyncParsableCommand {
             NodeCommand.self,
             AccountCommand.self,
             StagingCommand.self,
+            FTPCommand.self,
         ])
 
     @OptionGroup var global: GlobalOptions

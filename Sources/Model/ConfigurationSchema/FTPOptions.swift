@@ -99,10 +99,10 @@ extension Options {
             "Most that one session gets. 0: no limit.")
         package static let accountRate = Option(
             "ftp.rate-per-account", 0, unit: "KiB/s", bounds: 0...100_000_000,
-            "Most that all sessions of one account get together, divided evenly among the workers. 0: no limit.")
+            "Most that all sessions of one account get together. 0: no limit.")
         package static let serverRate = Option(
             "ftp.rate", 0, unit: "KiB/s", bounds: 0...100_000_000,
-            "Most that all sessions get together, divided evenly among the workers. 0: no limit.")
+            "Most that all sessions get together. 0: no limit.")
 
         private static let limits: [any AnyOption] = [
             sessions, sessionsPerAddress, sessionsPerAccount, idleTimeout, loginTimeout, connectTimeout, stallTimeout,

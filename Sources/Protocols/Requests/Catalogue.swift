@@ -41,6 +41,11 @@ package enum RequestType: String, Sendable, CaseIterable {
     case nodeList = "node.list"
     case daemonStatus = "daemon.status"
     case daemonReload = "daemon.reload"
+    case ftpWho = "ftp.list"
+    case ftpKick = "ftp.kick"
+    case ftpDrain = "ftp.drain"
+    case ftpRestart = "ftp.restart"
+    case ftpLimits = "ftp.status"
 
     /// The links on which the request is served.
     package var links: Set<Link> {
@@ -50,7 +55,8 @@ package enum RequestType: String, Sendable, CaseIterable {
         case .stageCreate, .stageExtend, .stageRevoke, .stageStatus, .stageList: [.webStorage, .control]
         case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerList, .customerDelete,
             .productUpdate, .productList, .entitlementGrant, .entitlementRevoke, .entitlementList, .orderList,
-            .nodeRegister, .nodeList, .daemonStatus, .daemonReload:
+            .nodeRegister, .nodeList, .daemonStatus, .daemonReload, .ftpWho, .ftpKick, .ftpDrain, .ftpRestart,
+            .ftpLimits:
             [.control]
         }
     }
@@ -59,11 +65,11 @@ package enum RequestType: String, Sendable, CaseIterable {
     package var changes: Bool {
         switch self {
         case .ping, .authLogin, .authEntitlements, .stageStatus, .stageList, .customerList, .productList,
-            .entitlementList, .orderList, .nodeList, .daemonStatus:
+            .entitlementList, .orderList, .nodeList, .daemonStatus, .ftpWho, .ftpLimits:
             false
         case .authPassword, .authOrder, .stageCreate, .stageExtend, .stageRevoke, .contentRegister, .contentWithdraw,
             .customerCreate, .customerUpdate, .customerDelete, .productUpdate, .entitlementGrant, .entitlementRevoke,
-            .nodeRegister, .daemonReload:
+            .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart:
             true
         }
     }

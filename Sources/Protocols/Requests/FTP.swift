@@ -52,7 +52,7 @@ package struct FTPSession: Sendable, Hashable {
     }
 }
 
-/// `ftp.who`: the sessions of all workers.
+/// `ftp.list`: the sessions of all workers.
 package struct FTPWho: RequestMessage {
     package static var type: RequestType { .ftpWho }
 
@@ -133,7 +133,7 @@ package struct FTPRestart: RequestMessage {
     package var body: [Element] { [] }
 }
 
-/// `ftp.limits`: the limits in force.
+/// `ftp.status`: the limits in force.
 package struct FTPLimits: RequestMessage {
     package static var type: RequestType { .ftpLimits }
 

@@ -16,7 +16,9 @@ package struct RateLimit: Sendable {
     private var sessionEmptyAt: Int64 = 0
 
     /// nil when nothing is limited. Rates are bytes a second, 0 for no limit.
-    package init?(_ counters: SharedCounters, session: Int, account: (bucket: Int, rate: Int), server: (bucket: Int, rate: Int)) {
+    package init?(
+        _ counters: SharedCounters, session: Int, account: (bucket: Int, rate: Int), server: (bucket: Int, rate: Int)
+    ) {
         self.counters = counters
         sessionRate = session
         shared = [account, server].filter { $0.rate > 0 }.map { Shared(bucket: $0.bucket, rate: $0.rate) }

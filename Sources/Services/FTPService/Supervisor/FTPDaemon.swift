@@ -14,7 +14,7 @@ package struct FTPDaemon: Daemon {
 
     package init(_ environment: DaemonEnvironment) async throws {
         service = SupervisorService(environment)
-        requestTable = RequestTable(daemon: Self.name, version: ffsVersion, clock: SystemClock.now)
+        requestTable = service.requestTable()
     }
 
     package var services: [any Service] { [service] }
@@ -36,7 +36,8 @@ package struct FTPDaemon: Daemon {
                     "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
-            return WorkerPlan(configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys, counterSecret: counterSecret)
+            return WorkerPlan(
+                configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys, counterSecret: counterSecret)
         }
         guard
             let key = try read(configuration[Options.FTP.privateKey], Options.FTP.privateKey.key, limit: 1 << 20)
@@ -47,7 +48,9 @@ package struct FTPDaemon: Daemon {
         do throws(TLSError) { _ = try TLSCredentials(certificatePEM: certificate, privateKeyPEM: key) } catch {
             throw Failure(.configuration, "ftp.certificate and ftp.private-key cannot be used: \(error)")
         }
-        return WorkerPlan(configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys, counterSecret: counterSecret)
+        return WorkerPlan(
+            configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys,
+            counterSecret: counterSecret)
     }
 
     /// A certificate that went missing must not turn FTPS customers into plain ones, so `allow` needs it, too.

@@ -10,6 +10,8 @@ package import Tobj
 /// The supervisor as a part of the daemon: a thread with its loop, spoken to from tasks.
 package final class SupervisorService: BindingService {
     private let configuration: Configuration
+    /// The settings in force; SIGHUP changes them.
+    private let current: Mutex<Configuration>
     private let logger: Logger
     private let ticketKeys: [UInt8]
     private let counterSecret: [UInt8]
@@ -18,6 +20,7 @@ package final class SupervisorService: BindingService {
 
     package init(_ environment: DaemonEnvironment) {
         configuration = environment.configuration
+        current = Mutex(environment.configuration)
         logger = environment.logger
         ticketKeys = randomBytes(80)
         counterSecret = randomBytes(8)
@@ -38,7 +41,8 @@ package final class SupervisorService: BindingService {
         }
         let loop = try EventLoop()
         let made = Supervisor(
-            loop: loop, resources: resources, counters: counters, identity: identity, count: count, plan: plan, log: logger)
+            loop: loop, resources: resources, counters: counters, identity: identity, count: count, plan: plan,
+            log: logger)
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)
         supervisor.withLock { $0 = handoff }
@@ -72,6 +76,7 @@ package final class SupervisorService: BindingService {
     /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
     package func reload(_ environment: DaemonEnvironment) throws {
         let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
+        current.withLock { $0 = environment.configuration }
         perform { $0.reload(plan) }
     }
 
@@ -91,6 +96,17 @@ package final class SupervisorService: BindingService {
         await withCheckedContinuation { continuation in
             perform { $0.ask(question) { continuation.resume(returning: $0) } }
         }
+    }
+
+    /// For `ffsctl ftp limits`.
+    var limits: [(option: String, value: String)] {
+        let configuration = current.withLock { $0 }
+        let shown: [any AnyOption] = [
+            Options.FTP.sessions, Options.FTP.sessionsPerAddress, Options.FTP.sessionsPerAccount,
+            Options.FTP.serverRate, Options.FTP.accountRate, Options.FTP.sessionRate,
+        ]
+        return configuration.settings.filter { setting in shown.contains { $0.key == setting.option.key } }
+            .map { ($0.option.key, $0.text) }
     }
 
     private func perform(_ job: @escaping @Sendable (Supervisor) -> Void) {

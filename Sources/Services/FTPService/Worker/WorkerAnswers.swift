@@ -1,5 +1,6 @@
 import FFSModel
 import FTPProtocol
+import Requests
 import SystemSupport
 package import Tobj
 
@@ -27,16 +28,11 @@ extension Worker {
 extension ControlSession {
     /// One row of `ffsctl ftp who`.
     var description: Element {
-        var fields: [Element] = [
-            .field("id", name), .field("peer", peer.endpoint),
-            .field("seconds", Int((worker.loop.now - started) / 1_000_000_000), unit: "s"),
-        ]
-        if let account { fields.append(.field("account", account.id)) }
-        if let protection = stream.protection { fields.append(.field("tls", protection)) }
-        if let running {
-            fields.append(.field("bytes", Int(running.progress), unit: "byte"))
-            if let file = running.plan.file { fields.append(Element("path", text: file.path.bytes)) }
-        }
-        return Element("session", children: fields)
+        let file = running?.plan.file
+        return FTPSession(
+            id: name, peer: peer.endpoint.description, seconds: Int((worker.loop.now - started) / 1_000_000_000),
+            account: account?.id.text, tls: stream.protection, bytes: running.map { Int($0.progress) },
+            path: file.flatMap { try? RelativePath(bytes: $0.path.relative) }
+        ).element
     }
 }
