@@ -149,7 +149,7 @@ package struct StartupChecks {
             if secret.kind != .file || secret.permissions & 0o077 != 0 || secret.user != owner {
                 error(
                     "state.directory",
-                    "\(settings.stateDirectory)/staging-secret must be a file of user \(owner) with mode 0400: passwords of accounts derive from it; if others could read it, remove it (repeats of earlier requests are then refused)"
+                    "\(settings.stateDirectory)/staging-secret must be a file of user \(owner) with mode 0400: passwords of accounts derive from it; if others could read it, remove it (repeats of earlier requests then get new accounts)"
                 )
             }
         } catch { self.error("state.directory", "\(error)") }

@@ -39,7 +39,7 @@ package struct AccountCredentials: Sendable {
         }
         throw Failure(
             .configuration,
-            "\(path) is not the 32 bytes ffsstaged wrote; remove it, and accept that repeats of earlier requests are refused"
+            "\(path) is not the 32 bytes ffsstaged wrote; remove it, and accept that repeats of earlier requests get new accounts"
         )
     }
 
