@@ -13,6 +13,9 @@ final class ListeningSockets: Sendable {
         let name: String
     }
 
+    /// Connections that the kernel holds until they are accepted.
+    static let backlog: Int32 = 1_024
+
     private let opened: Mutex<[Socket]>
 
     init() { opened = Mutex([]) }
@@ -48,7 +51,7 @@ final class ListeningSockets: Sendable {
             throw Failure(.configuration, "web.address must be an IPv4 or IPv6 address, not \(address)")
         }
         do {
-            let socket = try Descriptor.listen(place, backlog: 1_024, bothFamilies: true)
+            let socket = try Descriptor.listen(place, backlog: Int(backlog), bothFamilies: true)
             return Socket(descriptor: socket.release(), isSecure: isSecure, name: "\(name) on \(address) port \(port)")
         } catch {
             throw Failure(

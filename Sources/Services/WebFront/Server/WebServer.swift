@@ -41,10 +41,14 @@ struct WebServer: Service {
                     try channel.pipeline.syncOperations.addHandler(AcceptGate(table: table))
                 }
             }
+            // NIO listens anew on what it is given.
+            .serverChannelOption(.backlog, value: ListeningSockets.backlog)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .bind(socket.descriptor) { (channel: any Channel) -> EventLoopFuture<HTTP1Channel.Value> in
                 guard table.admit(channel, from: Source(channel.remoteAddress).network) else {
+                    // NIO leaves the channel of a failed future open.
+                    channel.close(promise: nil)
                     return channel.eventLoop.makeFailedFuture(ConnectionTable.Full())
                 }
                 return child.setup(channel: channel, logger: log)
