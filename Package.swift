@@ -181,7 +181,8 @@ let package = Package(
         benchmark(
             "staging",
             [
-                "FFSModel", "Requests", "Commlink", "CommlinkTransport", "StagingClient", "Repository", "StagingService",
+                "FFSModel", "Requests", "Commlink", "CommlinkTransport", "StagingClient", "Repository",
+                "StagingService",
                 "StoredFormats", "SystemSupport", argumentParser, logging,
             ], exclude: ["stage.c", "run.sh"]),
 

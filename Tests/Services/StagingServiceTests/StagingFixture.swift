@@ -8,7 +8,6 @@ import StoredFormats
 import Synchronization
 import SystemSupport
 import TestSupport
-import Testing
 
 /// Wall time and steady time that tests move by hand.
 final class TestClock: Sendable {
