@@ -74,7 +74,7 @@ final class ClientChannelHandler: ChannelInboundHandler {
         } catch { return fail(.lost("\(error)")) }
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
         helloTimer = context.eventLoop.scheduleTask(in: .seconds(Int64(settings.helloTimeout))) {
-            me.value.fail(.lost("no hello from the server in time (commlink.hello-timeout)"))
+            me.value.fail(.silent)
         }
     }
 

@@ -9,6 +9,8 @@ import Tobj
 enum LinkFailure: Error, Sendable {
     /// No TCP connection.
     case connect(String)
+    /// Neither a connection nor a refusal, or no hello: a host that is down, a firewall that drops, a daemon that hangs.
+    case silent
     /// The server hung up on the hello.
     case refused
     /// The connection ended, or broke the protocol, before the reply.
@@ -50,6 +52,7 @@ final class ClientLink: Sendable {
         let connecting = ClientBootstrap(group: loop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpUserTimeout, value: tcpUserTimeout)
             .connectTimeout(.seconds(Int64(settings.helloTimeout)))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -70,7 +73,13 @@ final class ClientLink: Sendable {
                 }
             }
             .connect(host: host, port: port)
-        connecting.whenFailure { opened.fail(LinkFailure.connect("\($0)")) }
+        connecting.whenFailure { error in
+            if case ChannelError.connectTimeout? = error as? ChannelError {
+                opened.fail(LinkFailure.silent)
+            } else {
+                opened.fail(LinkFailure.connect("\(error)"))
+            }
+        }
         return opened.futureResult
     }
 

@@ -63,6 +63,7 @@ package final class CommlinkClient: RequestTransport {
         }
         let deadline = NIODeadline.now() + .seconds(Int64(settings.requestTimeout))
         var refusals = 0
+        var silences = 0
         var last = LinkFailure.timeout
         // Every port once, and as often again for connections that were closed under the request.
         for _ in 0..<(2 * ports.count + 2) where NIODeadline.now() < deadline {
@@ -83,6 +84,10 @@ package final class CommlinkClient: RequestTransport {
                     refusals += 1
                     // Every port has the same keys; one more try in case they were being rotated.
                     if refusals == 2 { throw unreachable(error) }
+                case .silent:
+                    // Each costs commlink.hello-timeout, and the other ports are on the same host.
+                    silences += 1
+                    if silences == 2 { throw unreachable(error) }
                 case .connect where allHaveFailed(): throw unreachable(error)
                 case .connect, .lost, .timeout: break
                 }
@@ -182,6 +187,11 @@ package final class CommlinkClient: RequestTransport {
                 .unreachable,
                 "nothing answers at \(place); start the daemon there, or correct its address and base port",
                 cause: cause)
+        case .silent:
+            return Failure(
+                .unreachable,
+                "\(place) neither answers nor refuses: the host is down, a firewall drops the packets, or the daemon hangs"
+            )
         case .refused:
             return Failure(
                 .unreachable,

@@ -23,6 +23,8 @@ package final class CommlinkServer: Sendable {
     private let listeners = Mutex<[any Channel]>([])
     private let registry: ConnectionRegistry
     private let handshakes: Counter
+    private let full: Counter
+    private let nextFullNote = Mutex(NIODeadline.uptimeNanoseconds(0))
 
     /// `address`: an IPv4 or IPv6 address, or a name; every port of `ports` is bound on it.
     package init(
@@ -43,6 +45,8 @@ package final class CommlinkServer: Sendable {
             link: link, table: table, limits: limits, maximum: settings.requestsInAll, logger: logger)
         let gauge = Gauge(label: "ffs_commlink_connections", dimensions: [("link", link.rawValue)])
         registry = ConnectionRegistry(maximum: settings.maxConnections) { gauge.record($0) }
+        full = Counter(
+            label: "ffs_commlink_refused_total", dimensions: [("link", link.rawValue), ("reason", "full")])
         handshakes = Counter(label: "ffs_commlink_handshakes_total", dimensions: [("link", link.rawValue)])
     }
 
@@ -74,7 +78,7 @@ package final class CommlinkServer: Sendable {
         let sweeper = Task { [self] in
             while !Task.isCancelled {
                 sweep()
-                try? await Task.sleep(for: .seconds(10))
+                try? await Task.sleep(for: .seconds(min(10, settings.progressTimeout)))
             }
         }
         defer { sweeper.cancel() }
@@ -101,6 +105,7 @@ package final class CommlinkServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpUserTimeout, value: tcpUserTimeout)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { [self] channel in
@@ -114,18 +119,30 @@ package final class CommlinkServer: Sendable {
         guard let address = channel.remoteAddress, let port = address.port.flatMap(UInt16.init(exactly:)) else {
             throw Refused()
         }
-        let peer = "\(address.ipAddress ?? "-"):\(port)"
+        let host = address.ipAddress ?? "-"
+        let peer = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
         guard registry.admit(channel) else {
-            logger.warning(
-                "connection refused",
-                metadata: [
-                    "peer": "\(peer)", "code": "full",
-                    "reason":
-                        "\(settings.maxConnections) connections are open (commlink.connections), or it is stopping",
-                ])
+            noteFull(peer)
             throw Refused()
         }
         try channel.pipeline.syncOperations.addHandler(ServerChannelHandler(owner: self, peer: peer, peerPort: port))
+    }
+
+    /// Counts each, but logs one a second: a flood of connections must not become a flood of lines.
+    private func noteFull(_ peer: String) {
+        full.increment()
+        let isDue = nextFullNote.withLock { next in
+            guard NIODeadline.now() >= next else { return false }
+            next = .now() + .seconds(1)
+            return true
+        }
+        guard isDue else { return }
+        logger.warning(
+            "connection refused",
+            metadata: [
+                "peer": "\(peer)", "code": "full",
+                "reason": "\(settings.maxConnections) connections are open (commlink.connections), or it is stopping",
+            ])
     }
 
     func opened() { handshakes.increment() }

@@ -1,4 +1,6 @@
 package import Commlink
+import Glibc
+import NIOCore
 
 /// The rules of a link's connections (ffs.yaml(5), group `commlink`).
 package struct CommlinkSettings: Sendable {
@@ -25,4 +27,12 @@ package struct CommlinkSettings: Sendable {
     package var refusalDelay = 500
 
     package init() {}
+}
+
+/// Milliseconds after which the kernel gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT of tcp(7)): a host
+/// that vanished without a word must not hold requests until their own timeout.
+let tcpUserTimeout = ChannelOptions.Types.SocketOption.Value(20_000)
+
+extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
+    static var tcpUserTimeout: Self { .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)) }
 }

@@ -42,6 +42,10 @@ final class ServerChannelHandler: ChannelInboundHandler {
     private var output: [UInt8] = []
     private var flushIsScheduled = false
     private var timer: Scheduled<Void>?
+    /// When bytes last came: what the delay of a refusal counts from, so that it hides how long the check took.
+    private var lastRead = NIODeadline.now()
+    /// Since when the peer has not taken what is written to it.
+    private var stuckSince: NIODeadline?
 
     /// How long a peer has to take its last replies and hang up.
     private static let lingerSeconds = 5
@@ -68,12 +72,16 @@ final class ServerChannelHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .serving else { return }
+        lastRead = .now()
         unwrapInboundIn(data).withUnsafeReadableBytes { connection.receive($0) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) { proceed(context) }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) { proceed(context) }
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        stuckSince = context.channel.isWritable ? nil : .now()
+        proceed(context)
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
@@ -200,8 +208,14 @@ final class ServerChannelHandler: ChannelInboundHandler {
         context.read()
     }
 
-    /// Ends a connection that is older than any client keeps it, or whose bag is no longer live.
+    /// Ends a connection that is older than any client keeps it, whose bag is no longer live, or whose peer does not
+    /// take its replies.
     func sweep() {
+        if let stuckSince, let context, NIODeadline.now() - stuckSince > .seconds(Int64(owner.settings.progressTimeout))
+        {
+            owner.count(refused: .timeout, peer: peer, level: .notice)
+            return close(context)
+        }
         if NIODeadline.now() - born > .seconds(Int64(CommlinkLimits.secondsHard)) { finish() }
         if let bag = connection.bag, owner.bags.bags.bag(bag, now: SystemClock.now().seconds) == nil { finish() }
     }
@@ -220,7 +234,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
         phase = .refusing
         stopTimer()
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: .milliseconds(Int64(owner.settings.refusalDelay))) {
+        context.eventLoop.scheduleTask(deadline: lastRead + .milliseconds(Int64(owner.settings.refusalDelay))) {
             if let context = me.value.context { me.value.close(context) }
         }
     }

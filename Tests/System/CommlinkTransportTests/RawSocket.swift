@@ -22,6 +22,23 @@ final class RawSocket: Sendable {
         guard result == 0 else { throw TestFailure("connect: \(String(cString: strerror(errno)))") }
     }
 
+    /// Listens on a loopback port and never accepts.
+    init(listeningOn port: Int) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port).bigEndian)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0, listen(descriptor, 16) == 0 else {
+            throw TestFailure("listen: \(String(cString: strerror(errno)))")
+        }
+    }
+
     deinit { close(descriptor) }
 
     var localPort: UInt16 {

@@ -1,5 +1,6 @@
 import Commlink
 import FFSModel
+import Glibc
 import Requests
 import TestSupport
 import Testing
@@ -266,5 +267,64 @@ struct RefusalTests {
         }
         #expect(throws: (any Error).self) { _ = try RawSocket(port: range.lowerBound) }
         try await running.stop()
+    }
+
+    @Test("a peer that takes no replies is cut off; others go on")
+    func stuckPeer() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        var settings = CommlinkSettings()
+        settings.progressTimeout = 1
+        let pages = LogBook.Pages()
+        let running = try await RunningServer(
+            keys, table(Ledger()), settings: settings, logger: LogBook.logger(pages))
+        let bag = keys.bags.current
+        let port = running.ports.lowerBound
+        try await blocking {
+            let socket = try RawSocket(port: port)
+            var random = SystemRandomNumberGenerator()
+            var (client, hello) = try ClientConnection.start(
+                bag: bag, localPort: socket.localPort, documentLimit: 1 << 20, random: &random)
+            socket.send(hello)
+            try (socket.receive() ?? []).withUnsafeBytes { client.receive($0) }
+            _ = try client.next()
+            // 64 replies of 300 KB: far more than the sockets' buffers hold.
+            var out: [UInt8] = []
+            for _ in 0..<64 {
+                let request = Document(request: "auth.entitlements", body: [.field("customer", "acme")])
+                try client.send(request.serialized(), random: &random, into: &out)
+            }
+            socket.send(out)
+            let deadline = ContinuousClock.now + .seconds(15)
+            while !pages.all.contains(where: { $0.contains("code=timeout") }) {
+                guard ContinuousClock.now < deadline else { throw TestFailure("never cut off") }
+                _ = usleep(50_000)
+            }
+        }
+        let client = running.client(keys)
+        _ = try await client.send(Ping())
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("a daemon that hangs does not hold a client for a timeout of each of its ports")
+    func silentServer() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let range = try Ports.range(8)
+        var settings = CommlinkSettings()
+        settings.helloTimeout = 1
+        let listeners = try range.map { try RawSocket(listeningOn: $0) }
+        let client = CommlinkClient(
+            link: .webInternal, host: "127.0.0.1", ports: range, bags: keys, settings: settings, logger: quiet)
+        let start = ContinuousClock.now
+        await #expect { _ = try await client.send(Ping()) } throws: { error in
+            (error as? Failure)?.code == .unreachable && "\(error)".contains("hangs")
+        }
+        #expect(ContinuousClock.now - start < .seconds(5))
+        await client.close()
+        _ = consume listeners
     }
 }
