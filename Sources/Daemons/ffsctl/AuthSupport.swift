@@ -101,8 +101,8 @@ struct PasswordOptions: ParsableArguments {
                 .badRequest, "there is no terminal to type a password on; say --password-stdin or --generate")
         }
         let first = Terminal.readLine(prompt: "New password for \(customer): ", echo: false) ?? []
-        let second = Terminal.readLine(prompt: "Again: ", echo: false) ?? []
         guard !first.isEmpty else { throw Failure(.badRequest, "no password was typed") }
+        let second = Terminal.readLine(prompt: "Again: ", echo: false) ?? []
         guard first == second else { throw Failure(.badRequest, "the two were not the same; try again") }
         return (first, nil)
     }

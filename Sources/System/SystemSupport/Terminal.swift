@@ -43,17 +43,29 @@ package enum Terminal {
         var saved = termios()
         guard tcgetattr(0, &saved) == 0 else { return readBytes(limit: limit) }
         var silent = saved
-        silent.c_lflag &= ~tcflag_t(ECHO)
+        // The interrupt key ends the line instead of the process, which would leave the terminal without echo.
+        let interrupt = withUnsafeBytes(of: saved.c_cc) { $0[Int(VINTR)] }  // 0: there is none
+        silent.c_lflag &= ~tcflag_t(ECHO | ISIG)
+        withUnsafeMutableBytes(of: &silent.c_cc) { $0[Int(VEOL)] = interrupt }
         tcsetattr(0, TCSAFLUSH, &silent)
-        defer {
-            tcsetattr(0, TCSAFLUSH, &saved)
-            write("\n", to: .error)
+        var interrupted = false
+        let line = readBytes(limit: limit) { byte in
+            interrupted = byte == interrupt && interrupt != 0
+            return interrupted
         }
-        return readBytes(limit: limit)
+        tcsetattr(0, TCSAFLUSH, &saved)
+        write("\n", to: .error)
+        if interrupted {
+            // To the process: this thread may have the signal blocked. It ends us, unless the program handles it.
+            kill(getpid(), SIGINT)
+            SystemClock.sleep(nanoseconds: 200_000_000)
+        }
+        return line
     }
 
     /// Byte by byte, so that nothing after the line is taken from a pipe that others read on.
-    private static func readBytes(limit: Int) -> [UInt8]? {
+    /// nil at the end of input, or once `stops` says so.
+    private static func readBytes(limit: Int, stops: (UInt8) -> Bool = { _ in false }) -> [UInt8]? {
         var line: [UInt8] = []
         var byte: UInt8 = 0
         var sawInput = false
@@ -62,6 +74,7 @@ package enum Terminal {
             if count < 0 && errno == EINTR { continue }
             guard count == 1 else { return sawInput ? line : nil }
             sawInput = true
+            if stops(byte) { return nil }
             if byte == UInt8(ascii: "\n") { return line }
             if line.count < limit { line.append(byte) }
         }
