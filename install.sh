@@ -7,15 +7,15 @@ top=$(cd "$(dirname "$0")" && pwd)
 program=install.sh
 prefix=/usr/local
 destdir=
-swift_flags="-c release --static-swift-stdlib"
+# Swift's libraries inside, so that the programs run where there is no compiler; symbols but no debug information.
+swift_flags="-c release --static-swift-stdlib -Xlinker -S"
 
 usage() {
     cat <<'TEXT'
 usage: ./install.sh COMMAND [OPTION…]
 
   demo       build, start every daemon in a directory of its own, publish, sign in, stage, fetch, verify; needs no
-             answers. --state DIR (default: a fresh one), --base-port N (default 17600), --keep (leave it running),
-             --programs DIR (use these programs instead of building)
+             answers. --state DIR (default: a fresh one), --base-port N (default 17600), --keep (leave it running)
   test       install what the tests need, build, run all tests
   install    build and install; keeps the configuration, keys and data that are there
   upgrade    install, then restart what runs
@@ -26,6 +26,7 @@ usage: ./install.sh COMMAND [OPTION…]
 
   --prefix DIR   where programs go (default /usr/local); configuration is always in /etc/ffs
   --destdir DIR  stage the files below DIR, for packagers: no users, no owners, no keys, no services
+  --programs DIR use the programs in DIR instead of building them
 TEXT
 }
 
@@ -100,8 +101,9 @@ need_swift() {
     esac
 }
 
-# build: the programs, with Swift's own libraries inside, so that they run where there is no compiler
+# build: the programs, unless --programs named them; sets $programs
 build() {
+    [ -z "$programs" ] || return 0
     need "the build" "$build_packages"
     need_swift
     # shellcheck disable=SC2086 # a list of flags

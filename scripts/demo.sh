@@ -4,8 +4,9 @@
 # Every daemon is a process of its own, as root under a user of its own. The customer's side goes through the front
 # doors alone: the web front's JSON API with curl, then FTP, FTPS and HTTPS.
 
-# The clone; install.sh has found it in the same way.
+# The clone; install.sh has found it in the same way. The programs are in $programs once build is done.
 top=$(cd "$(dirname "$0")" && pwd)
+: "${programs:=}"
 
 seconds() { date +%s.%N; }
 # since START: seconds, three decimals
@@ -118,6 +119,14 @@ demo_content() {
     openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 00000000000000000000000000000001 \
         -in /dev/zero 2>/dev/null | head -c 2147483648 >"$work/content/big/image.bin"
     [ "$(stat -c %s "$work/content/big/image.bin")" = 2147483648 ] || fail 73 "could not make a file of 2 GiB in $work"
+    (cd "$work/content" && sha256sum release/ffs.tar.gz small/record-1234 big/image.bin) >"$work/digests"
+}
+
+# digest_of FILE: of a published file, named as in an account
+digest_of() {
+    original=${1%%/*}
+    original=${original#ffs-}
+    awk -v file="${original%-1.0}/${1##*/}" '$2 == file { print $1 }' "$work/digests"
 }
 
 demo() {
@@ -133,12 +142,10 @@ demo() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
-    if [ -z "$programs" ]; then
-        step "Building (release)"
-        start=$(seconds)
-        build
-        timed "build" "$start"
-    fi
+    step "Building (release)"
+    start=$(seconds)
+    build
+    timed "build" "$start"
 
     step "Setting up $state: users, directories, certificate, key bags, configuration"
     start=$(seconds)
@@ -246,14 +253,13 @@ demo_fetch() {
     for file in ffs-release-1.0/ffs.tar.gz ffs-small-1.0/record-1234 ffs-big-1.0/image.bin; do
         start=$(seconds)
         fetched=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/$file" | sha256sum | cut -d ' ' -f 1)
-        product=${file%-1.0/*}
-        published=$(sha256sum "$work/content/${product#ffs-}/${file##*/}" | cut -d ' ' -f 1)
+        timed "fetch ${file##*/} over $name, hashed" "$start"
+        published=$(digest_of "$file")
         [ "$fetched" = "$published" ] || fail 65 "$file came over $name as $fetched, not as $published"
         listed=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/SHA256SUMS" |
             awk -v file="$file" '$2 == file { print $1 }')
         [ "$listed" = "$published" ] || fail 65 "SHA256SUMS says $listed of $file, which is $published"
         say "    $file $fetched"
-        timed "fetch ${file##*/} over $name" "$start"
     done
 }
 
@@ -262,7 +268,7 @@ demo_inodes() {
     step "Comparing inodes of account and repository"
     for file in ffs-release-1.0/ffs.tar.gz ffs-small-1.0/record-1234 ffs-big-1.0/image.bin; do
         staged=$state/srv/ffs/accounts/$login/root/$file
-        digest=$(sha256sum "$staged" | cut -d ' ' -f 1)
+        digest=$(digest_of "$file")
         object=$state/srv/ffs/repository/objects/$(printf %.2s "$digest")/$digest
         one=$(stat -c %i "$staged")
         other=$(stat -c %i "$object")
