@@ -105,6 +105,17 @@ import Testing
         try await system.stop()
     }
 
+    @Test("a web front that stops says close on its connections")
+    func webFrontStops() async throws {
+        let system = try await System.start()
+        let body = #"{"customer": "nobody", "password": "wrong"}"#
+        _ = try await system.curl(["--json", body, "\(system.webURL)/api/v1/sessions"])
+        try await system.process(.ffsauthd).logged("auth.login")
+        #expect(try await system.process(.ffswebd).stop() == 0)
+        try await system.stop()
+        #expect(!(try Files.read(system.directory("var/log/ffs/ffsauthd.log")).contains("truncated")))
+    }
+
     @Test("a daemon names what is wrong with its bag and does not start")
     func badBags() async throws {
         let system = try await System()

@@ -22,6 +22,7 @@ package struct WebDaemon: Daemon {
     private let current: CurrentFront
     private let certificate: ServerCertificate
     private let bags: [KeyBagStore]
+    private let clients: CommlinkClients
 
     package static func prepare(_ environment: DaemonEnvironment) throws {
         try sockets.open(environment.configuration)
@@ -52,6 +53,7 @@ package struct WebDaemon: Daemon {
         self.current = current
         self.certificate = certificate
         bags = [internalBags, storageBags]
+        clients = CommlinkClients(auth, staging)
         server = WebServer(
             sockets: Self.sockets.take(), certificate: certificate, front: { current.front },
             limits: WebServer.Limits(configuration), log: log)
@@ -62,7 +64,7 @@ package struct WebDaemon: Daemon {
         RequestTable(daemon: Self.name, version: ffsVersion, clock: { SystemClock.now() })
     }
 
-    package var services: [any Service] { [server, SessionSweeper(current: current)] }
+    package var services: [any Service] { [clients, server, SessionSweeper(current: current)] }
 
     package var counts: [DaemonStatus.Reply.Value] {
         [.init("ffs_web_sessions", current.front.sessions.count)]

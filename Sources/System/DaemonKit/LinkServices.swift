@@ -66,6 +66,19 @@ package struct CommlinkService: BindingService {
     }
 }
 
+/// A daemon's commlink connections to others: says close on them when the daemon stops. List it before the services that
+/// ask over them, as services end in reverse order.
+package struct CommlinkClients: Service {
+    private let clients: [CommlinkClient]
+
+    package init(_ clients: CommlinkClient...) { self.clients = clients }
+
+    package func run() async throws {
+        try? await gracefulShutdown()
+        for client in clients { await client.close() }
+    }
+}
+
 /// The control socket as a part of a daemon.
 struct ControlService: BindingService {
     private let server: ControlServer
