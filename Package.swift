@@ -238,7 +238,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "AuthClient",
-                "StagingClient", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
+                "StagingClient", "StoredFormats", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
     ]

@@ -31,14 +31,14 @@ import Testing
                 privateKeyPEM: Array(Data(contentsOf: URL(fileURLWithPath: key))))
             var settings = HTTPSSettings()
             change(&settings)
-            service = try await HTTPSService(
+            service = try HTTPSService(
                 settings: settings, area: fixture.area(),
                 tls: TLSContext(server: credentials, protocols: ["h2", "http/1.1"]),
                 log: WorkerLog(
                     logger: Logger(label: "test"),
                     transferLog: Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600)))
             let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
-            try await service.start(listener: Descriptor.listen(address, backlog: 100))
+            try service.start(listener: Descriptor.listen(address, backlog: 100))
         }
 
         /// Runs curl on `path` below the account.
@@ -157,7 +157,7 @@ import Testing
             ])
         }
         try await eventually("both are connected") { await server.service.connectionCount() == 2 }
-        await server.service.drain()
+        server.service.drain {}
         #expect(try await server.curl("/p-1/big.bin").status == 7)
         #expect(try await slow.outputBytes == Self.big)
         #expect(try await idle.value.status != 124)

@@ -167,7 +167,10 @@ package final class ControlSession: EventLoop.Source {
         while life == .open, !machine.isTransferring, !waiting.isEmpty { handle(waiting.removeFirst()) }
         guard life == .open, !machine.isTransferring else { return }
         if let goodbye = closesWhenIdle { return close(goodbye) }
-        if sawEnd { return destroy() }
+        if sawEnd {
+            life = .closing
+            return worker.loop.setDeadline(self, in: 10)
+        }
         worker.loop.setDeadline(self, in: worker.settings.idleTimeout)
         runLines()
         if stream.tls != nil { receive() }

@@ -19,6 +19,7 @@ final class DownloadDesk {
     /// Answers under way, to be told when their account ends.
     private var running: [ObjectIdentifier: DownloadHandler] = [:]
     private(set) var isDraining = false
+    private var whenEmpty: () -> Void = {}
     private(set) var time = SystemClock.now()
 
     init(
@@ -65,6 +66,7 @@ final class DownloadDesk {
         channels[id] = nil
         let count = byAddress[peer, default: 1] - 1
         byAddress[peer] = count > 0 ? count : nil
+        if isDraining, channels.isEmpty { whenEmpty() }
     }
 
     static func address(of channel: any NIOCore.Channel) -> IPAddress {
@@ -73,8 +75,10 @@ final class DownloadDesk {
     }
 
     /// Connections without an answer under way end now, the others after their last one.
-    func drain() {
+    func drain(_ whenEmpty: @escaping () -> Void) {
         isDraining = true
+        self.whenEmpty = whenEmpty
+        guard !channels.isEmpty else { return whenEmpty() }
         for channel in channels.values where !isBusy(channel) { channel.close(promise: nil) }
     }
 

@@ -24,6 +24,9 @@ package struct HTTPSSettings: Sendable {
 ///
 /// Accounts, limits and log belong to that loop. Disk reads that may wait run on a small pool, so that a cold file holds
 /// up no other customer.
+///
+/// No tasks here: libdispatch, which runs them on Linux, watches its threads through /proc and ends the process when a
+/// confined worker cannot open it.
 package final class HTTPSService: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let pool = NIOThreadPool(numberOfThreads: 2)
@@ -37,23 +40,23 @@ package final class HTTPSService: Sendable {
     ///   - log: where transfers go; used on this service's thread alone.
     package init(
         settings: HTTPSSettings, area: consuming Descriptor, tls: TLSContext, log: sending WorkerLog
-    ) async throws {
+    ) throws {
         pool.start()
         self.tls = Mutex(tls)
         let loop = group.next()
         let parts = Handoff((AccountStore(area: area), log))
         let pool = pool
-        desk = try await loop.submit {
+        desk = try loop.submit {
             let (accounts, log) = parts.value
             return NIOLoopBound(
                 DownloadDesk(settings: settings, accounts: accounts, log: log, pool: pool, loop: loop), eventLoop: loop)
-        }.get()
+        }.wait()
     }
 
     /// Accepts on a bound, listening socket, which may be shared with other workers; owned by this service from now on.
-    package func start(listener descriptor: consuming Descriptor) async throws {
+    package func start(listener descriptor: consuming Descriptor) throws {
         let desk = desk
-        let channel = try await ServerBootstrap(group: group)
+        let channel = try ServerBootstrap(group: group)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 128 << 10, high: 512 << 10))
@@ -67,18 +70,19 @@ package final class HTTPSService: Sendable {
                 }
             }
             .withBoundSocket(descriptor.release())
-            .get()
+            .wait()
         listener.withLock { $0 = channel }
     }
 
     /// A new certificate, for connections that come from now on.
     package func reload(tls context: TLSContext) { tls.withLock { $0 = context } }
 
-    /// Accepts no more; answers that are under way are finished, then their connections close.
-    package func drain() async {
-        try? await listener.withLock { $0 }?.close()
+    /// Accepts no more; answers that are under way are finished, then their connections close. `whenEmpty` is called
+    /// on this service's thread once the last has.
+    package func drain(whenEmpty: @escaping @Sendable () -> Void) {
+        listener.withLock { $0 }?.close(promise: nil)
         let desk = desk
-        _ = try? await group.next().submit { desk.value.drain() }.get()
+        group.next().execute { desk.value.drain(whenEmpty) }
     }
 
     /// Connections there are.

@@ -155,9 +155,11 @@ private final class RunningWorker {
             }
         }
         if let httpsListener, let tls {
-            https = try Self.startHTTPS(
-                HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                log: WorkerLog(logger: logger, transferLog: httpsLog), listener: httpsListener)
+            let service = try HTTPSService(
+                settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
+                log: WorkerLog(logger: logger, transferLog: httpsLog))
+            try service.start(listener: httpsListener)
+            https = service
         }
         self.channel = try WorkerChannel(channel, framer: framer, loop: loop) { [unowned self] message in
             receive(message)
@@ -167,25 +169,6 @@ private final class RunningWorker {
             drain()
         }
         worker.onIdle = { [unowned self] in drained() }
-    }
-
-    /// Starts the HTTPS side, which lives on a thread of its own, and waits until it serves.
-    private static func startHTTPS(
-        _ settings: HTTPSSettings, area: consuming Descriptor, tls: TLSContext, log: sending WorkerLog,
-        listener: consuming Descriptor
-    ) throws -> HTTPSService {
-        let started = Monitor<Result<HTTPSService, any Error>?>(nil)
-        let parts = Handoff(log)
-        let (areaNumber, listenerNumber) = (area.release(), listener.release())
-        Task.detached {
-            do {
-                let service = try await HTTPSService(
-                    settings: settings, area: Descriptor(owning: areaNumber), tls: tls, log: parts.value)
-                try await service.start(listener: Descriptor(owning: listenerNumber))
-                started.withLock(wake: .all) { $0 = .success(service) }
-            } catch { started.withLock(wake: .all) { $0 = .failure(error) } }
-        }
-        return try started.wait { $0 }.get()
     }
 
     func run() throws {
@@ -227,11 +210,7 @@ private final class RunningWorker {
         guard let https else { return }
         let home = loop.mailbox
         let me = Handoff(self)
-        Task.detached {
-            await https.drain()
-            while await https.connectionCount() > 0 { try? await Task.sleep(for: .milliseconds(100)) }
-            home.post { _ in me.value.drained() }
-        }
+        https.drain { home.post { _ in me.value.drained() } }
     }
 
     /// One part is empty; the process ends with the last.

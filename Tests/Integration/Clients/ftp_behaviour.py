@@ -1,0 +1,538 @@
+#!/usr/bin/python3
+"""What real clients rely on, and what operators do: `ftp_behaviour.py CASE` runs one row, and fails loudly.
+
+The daemon runs already; FFS_… variables say where (ftp_wire.py)."""
+import ftplib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from ftp_wire import *
+
+CTL = os.environ.get("FFS_CTL", "").split("\n")
+
+
+def ctl(*words):
+    run = subprocess.run([*CTL, *words], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def content(name):
+    with open(f"{TREE}/{name}", "rb") as file:
+        return file.read()
+
+
+# ---- replies
+
+
+def passive_replies_are_one_segment():
+    """conntrack helpers look at the start of a segment."""
+    client = signed_in()
+    for command, pattern in [("PASV", rb"227 Entering Passive Mode \(\d+(,\d+){5}\)\.\r\n"), ("EPSV", rb"229 [^\r]*\(\|\|\|\d+\|\)\r\n")]:
+        client.raw(command.encode() + b"\r\n")
+        got = client.sock.recv(65536)
+        assert re.fullmatch(pattern, got), got
+
+
+def one_final_reply():
+    """FileZilla fails on extra final replies; a 150 comes before a data connection is made."""
+    client = signed_in()
+    port = client.passive()
+    client.raw(b"RETR hello.txt\r\n")
+    assert client.reply().startswith("150")
+    data = socket.create_connection((HOST, port), 5)
+    assert drain(data) == b"hello\nworld\n"
+    assert client.reply().startswith("226")
+    client.raw(b"NOOP\r\n")
+    assert client.reply().startswith("200")
+    assert client.buffer == b""
+
+
+def listing_options():
+    client = signed_in()
+    plain = client.transfer("LIST")
+    for options in ["-a", "-la", "-al", "-L", "-1", "-l -a", "-- "]:
+        assert client.transfer(f"LIST {options}") == plain, options
+    assert client.transfer("NLST -a")[1] == client.transfer("NLST")[1]
+    for line in plain[1].decode().splitlines():
+        assert re.match(r"[d-]([r-]-[x-]){3} +\d+ \w+ +\w+ +\d+ \w{3} [ \d]\d [ \d]\d[\d:]\d\d \S", line), line
+    assert client.transfer("LIST hello.txt")[1].count(b"\r\n") == 1
+    assert client.transfer("NLST d/*")[1].split(b"\r\n")[0].startswith(b"d/")
+    assert client.transfer("LIST nothing")[0].startswith("550")
+
+
+def times_agree():
+    """FileZilla compares MDTM with LIST to find the server's timezone: both are UTC."""
+    client = signed_in()
+    modified = int(os.stat(TREE + "/hello.txt").st_mtime)
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(modified))
+    assert client("MDTM hello.txt") == f"213 {stamp}"
+    assert time.strftime("%H:%M", time.gmtime(modified)) in client.transfer("LIST hello.txt")[1].decode()
+    assert f"modify={stamp};" in client("MLST hello.txt")
+    client.expect("MDTM 20200101000000 hello.txt", 550)
+
+
+def restart():
+    """REST holds until the transfer, over EPSV; RANG; both once."""
+    client = signed_in()
+    client.expect("REST 6", 350)
+    assert client.transfer("RETR hello.txt")[1] == b"world\n"
+    assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
+    client.expect("RANG 2 4", 350)
+    assert client.transfer("RETR hello.txt")[1] == b"llo"
+    client.expect("REST 12", 350)
+    assert client.transfer("RETR hello.txt") == ("226 Transfer complete.", b"")
+    client.expect("REST 13", 350)
+    client.passive()
+    client.expect("RETR hello.txt", 554)
+    whole = content("big.iso")
+    for offset in [1, 65535, 4 << 20, len(whole) - 1]:
+        client.expect(f"REST {offset}", 350)
+        assert client.transfer("RETR big.iso")[1] == whole[offset:]
+
+
+def representations():
+    client = signed_in()
+    client.expect("TYPE A", 200)
+    assert client.transfer("RETR hello.txt")[1] == b"hello\r\nworld\r\n"
+    client.expect("SIZE hello.txt", 550)
+    client.expect("REST 3", 501)
+    client.expect("TYPE I", 200)
+    client.expect("SIZE hello.txt", "213 12")
+    client.expect("STRU R", 200)
+    assert client.transfer("RETR hello.txt")[1] == b"hello\xff\x01world\xff\x01\xff\x02"
+    client.expect("STRU F", 200)
+    client.expect("TYPE A", 200)
+    big = content("big.iso")
+    got = client.transfer("RETR big.iso")[1]
+    assert got == re.sub(rb"(?<!\r)\n", rb"\r\n", big)
+
+
+def during_a_transfer():
+    """Only ABOR and STAT are looked at; the rest waits, in order."""
+    client = signed_in()
+    data = client.open_data()
+    client.raw(b"RETR big.iso\r\nNOOP\r\nPWD\r\nXYZZY\r\n")
+    assert client.reply().startswith("150")
+    assert len(data.recv(1000)) > 0
+    client.raw(b"STAT\r\n")
+    assert client.reply().startswith("211 A transfer is running")
+    assert len(drain(data)) > 1_000_000
+    assert [client.reply()[:3] for _ in range(4)] == ["226", "200", "257", "500"]
+    data = client.open_data()
+    client.raw(b"RETR big.iso\r\nQUIT\r\n")
+    client.reply()
+    assert len(drain(data)) == len(content("big.iso"))
+    assert client.reply().startswith("226") and client.reply().startswith("221")
+    client.expect_end()
+
+
+def half_closed():
+    """A client that shuts its sending side down still gets what it asked for."""
+    client = signed_in()
+    data = client.open_data()
+    client.raw(b"RETR big.iso\r\n")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert client.reply().startswith("150")
+    assert drain(data) == content("big.iso")
+    assert client.reply().startswith("226")
+    client.expect_end()
+
+
+def digests():
+    client = signed_in()
+    whole = content("big.iso")
+    sha = hashlib.sha256(whole).hexdigest()
+    assert client("HASH big.iso") == f"213 SHA-256 0-{len(whole) - 1} {sha} big.iso"
+    assert client("XSHA256 big.iso") == f"250 {sha.upper()}"
+    assert client("XMD5 big.iso") == f"250 {hashlib.md5(whole).hexdigest().upper()}"
+    assert client("XSHA1 big.iso 0 99") == f"250 {hashlib.sha1(whole[:100]).hexdigest().upper()}"
+    assert client("XSHA512 hello.txt 6") == f"250 {hashlib.sha512(b'world' + bytes([10])).hexdigest().upper()}"
+    client.expect("OPTS HASH MD5", 200)
+    client.expect("RANG 0 4", 350)
+    assert client("HASH hello.txt") == f"213 MD5 0-4 {hashlib.md5(b'hello').hexdigest()} hello.txt"
+    client.expect("OPTS MLST type;x.hash;", 200)
+    assert f"x.hash=SHA-256:{sha};" in client.transfer("MLSD")[1].decode()
+    # One that must be read can be stopped.
+    client.raw(b"XSHA512 huge.bin\r\nABOR\r\n")
+    first = client.reply()
+    assert first.startswith("426") and client.reply().startswith("226"), first
+
+
+# ---- TLS
+
+
+def tls_versions():
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        client = Client().secure(tls_context(version))
+        client("NOOP")
+        for name in ["hello.txt", "big.iso"]:
+            reply, got = client.transfer(f"RETR {name}")
+            assert reply.startswith("226") and got == content(name)
+        assert client.data_reused, version
+        assert client.transfer("LIST")[1].count(b"\r\n") >= 3
+        # No ticket: allowed by default, a full handshake.
+        assert client.transfer("RETR hello.txt", session=False)[0].startswith("226") and not client.data_reused
+        client.expect("PROT C", 200)
+        client.is_protected = False
+        assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+        client.expect("AUTH TLS", 503)
+        client.expect("CCC", 534)
+    for version in [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1]:
+        try:
+            Client().auth(tls_context(version))
+            raise AssertionError(f"{version} was accepted")
+        except (ssl.SSLError, OSError):
+            pass
+
+
+def tls_close_notify():
+    """The end of protected data is a close_notify: without it a client could not tell it from a cut."""
+    client = Client().secure()
+
+    def read(data):
+        got = b""
+        while True:
+            more = data.recv(65536)
+            if not more:
+                return got
+            got += more
+
+    # Python raises SSLEOFError for an end without close_notify when it is told not to ignore it.
+    client.context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    assert client.transfer("RETR big.iso", read=read)[1] == content("big.iso")
+
+
+def tls_implicit():
+    client = Client(port=IMPLICIT, implicit=True)
+    client.login()
+    client.is_protected = True
+    assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+
+
+def tls_alpn():
+    for alpn, works in [(["ftp"], True), (["http/1.1"], False), (["h2", "http/1.1"], False), (["x", "ftp"], True), (["ftp-data"], False)]:
+        try:
+            client = Client().auth(tls_context(alpn=alpn))
+            client.login()
+            assert works, alpn
+        except (ssl.SSLError, OSError, EOFError):
+            assert not works, alpn
+
+
+def tls_required():
+    """ftp.tls-control and ftp.tls-data are `require` here."""
+    client = Client()
+    client.expect(f"USER {ACCOUNT}", 530)
+    client.auth().login()
+    client.passive()
+    client.expect("RETR hello.txt", 521)
+    client.protect()
+    client.is_protected = True
+    client.expect("PROT C", 534)
+    assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+
+
+def tls_abort():
+    """lftp aborts in-band over TLS."""
+    client = Client().secure()
+    client("NOOP")
+    data = client.open_data()
+    client.raw(b"RETR big.iso\r\n")
+    client.reply()
+    data = client.context.wrap_socket(data, session=client.sock.session)
+    data.recv(1000)
+    client.raw(b"ABOR\r\n")
+    assert client.reply().startswith("426") and client.reply().startswith("226")
+    assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+
+
+def fingerprint():
+    client = Client().auth()
+    return hashlib.sha256(client.sock.getpeercert(True)).hexdigest()
+
+
+def certificate_swap():
+    """SIGHUP takes a new certificate; sessions go on; a broken one is refused and the old one stays."""
+    directory = os.environ["FFS_TLS"]
+    before = fingerprint()
+    old = Client().secure()
+    old("NOOP")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=new",
+                    "-keyout", directory + "/key.pem", "-out", directory + "/cert.pem"], check=True, capture_output=True)
+    os.kill(PID, signal.SIGHUP)
+    eventually(lambda: fingerprint() != before)
+    after = fingerprint()
+    old.expect("NOOP", 200)
+    assert old.transfer("RETR hello.txt")[1] == content("hello.txt")
+    with open(directory + "/cert.pem", "w") as file:
+        file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    os.kill(PID, signal.SIGHUP)
+    eventually(lambda: "reload failed" in log())
+    assert fingerprint() == after
+    old.expect("NOOP", 200)
+
+
+# ---- limits and operators
+
+
+def session_limit():
+    """ftp.sessions-per-account is 3 here, ftp.sessions-per-address 6; workers count together."""
+    held = [signed_in() for _ in range(3)]
+    client = Client()
+    client.expect(f"USER {ACCOUNT}", 331)
+    assert "Too many connections" in client.expect(f"PASS {PASSWORD}", 421)
+    client.expect_end()
+    held.pop().close()
+    eventually(lambda: try_sign_in())
+    held += [Client() for _ in range(3)]
+    eventually(lambda: len(held) == 5 or True)
+    extra = []
+    for _ in range(4):
+        extra.append(Client(greet=False))
+    refusals = [client.reply() for client in extra]
+    assert any("Too many connections" in reply for reply in refusals), refusals
+
+
+def try_sign_in():
+    client = Client()
+    client(f"USER {ACCOUNT}")
+    worked = client(f"PASS {PASSWORD}").startswith("230")
+    client.close()
+    return worked
+
+
+def rates():
+    """ftp.rate-per-session is 4,096 KiB/s here, ftp.rate-per-account 6,144: 8 MiB take 2 s; two at once get 3 MiB/s each."""
+    client = signed_in()
+    seconds = timed(lambda: client.transfer("RETR big.iso"))
+    assert 1.7 < seconds < 2.6, seconds
+    protected = Client().secure()
+    seconds = timed(lambda: protected.transfer("RETR big.iso"))
+    assert 1.7 < seconds < 2.6, seconds
+    sessions = [signed_in() for _ in range(3)]
+    threads = [threading.Thread(target=lambda s=s: s.transfer("RETR big.iso")) for s in sessions]
+    start = time.monotonic()
+    for thread in threads:
+        thread.start()
+    assert timed(lambda: client.expect("NOOP", 200)) < 0.1
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - start
+    assert 3.5 < seconds < 5.5, seconds
+
+
+def slow_download(client, after=None):
+    """Reads the big file in slow pieces; `after` is called once in the middle. Returns the bytes."""
+    data = client.open_data()
+    client.raw(b"RETR huge.bin\r\n")
+    assert client.reply().startswith("150")
+    digest = hashlib.sha256()
+    count = 0
+    while True:
+        more = data.recv(1 << 20)
+        if not more:
+            break
+        digest.update(more)
+        count += len(more)
+        if after and count > 4 << 20:
+            after()
+            after = None
+    assert client.reply().startswith("226")
+    return digest.hexdigest()
+
+
+def rolling_restart():
+    expected = hashlib.sha256(content("huge.bin")).hexdigest()
+    client = signed_in()
+    old = set(workers())
+
+    def restart():
+        ctl("ftp", "restart")
+        assert set(workers()) - old
+        signed_in().expect("NOOP", 200)
+
+    assert slow_download(client, restart) == expected
+    assert client.reply().startswith("421")
+    eventually(lambda: not old & set(workers()))
+    signed_in().expect("NOOP", 200)
+
+
+def graceful_stop():
+    expected = hashlib.sha256(content("huge.bin")).hexdigest()
+    client = signed_in()
+    idle = signed_in()
+    assert slow_download(client, lambda: os.kill(PID, signal.SIGTERM)) == expected
+    assert idle.reply().startswith("421")
+
+
+def worker_killed():
+    """A worker that dies takes only its own sessions, and another takes its place."""
+    clients = [signed_in() for _ in range(12)]
+    before = workers()
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    eventually(lambda: len(workers()) == 2 and before[0] not in workers())
+    alive = 0
+    for client in clients:
+        try:
+            client.expect("NOOP", 200)
+            alive += 1
+        except (EOFError, ConnectionError):
+            pass
+    assert 0 < alive < 12, alive
+    assert "worker ended" in log()
+    for _ in range(8):
+        signed_in().expect("NOOP", 200)
+    # What the dead worker had counted is forgotten.
+    eventually(lambda: json.loads(ctl("ftp", "limits", "--json"))["sessions now"] <= alive + 8)
+
+
+def supervisor_killed():
+    """Without its supervisor a worker lets transfers end and frees the ports."""
+    expected = hashlib.sha256(content("huge.bin")).hexdigest()
+    client = signed_in()
+    pids = workers()
+    assert slow_download(client, lambda: os.kill(PID, signal.SIGKILL)) == expected
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
+
+
+def who_and_kick():
+    client = signed_in()
+    data = client.open_data()
+    client.raw(b"RETR huge.bin\r\n")
+    client.reply()
+    data.recv(1000)
+    rows = json.loads(ctl("ftp", "who", "--json"))
+    row = next(row for row in rows if row["path"])
+    assert row["path"] == "huge.bin" and row["account"] == ACCOUNT and row["sent"] > 0, rows
+    other = signed_in()
+    start = time.monotonic()
+    ctl("ftp", "kick", row["session"])
+    assert client.reply().startswith("421")
+    client.expect_end(3)
+    assert time.monotonic() - start < 2
+    try:
+        drain(data)
+    except ConnectionResetError:
+        pass
+    other.expect("NOOP", 200)
+    ctl("ftp", "kick", ACCOUNT)
+    assert other.reply().startswith("421")
+    eventually(lambda: json.loads(ctl("ftp", "who", "--json")) == [])
+
+
+def drain_and_admit():
+    client = signed_in()
+    ctl("ftp", "drain")
+    assert Client(greet=False).reply().startswith("421")
+    client.expect("NOOP", 200)
+    ctl("ftp", "drain", "--off")
+    signed_in()
+
+
+def proxied():
+    """ftp.proxies lists 127.0.0.0/8 here: every connection begins with a header."""
+
+    def v1(address, port=40000):
+        return f"PROXY TCP4 {address} 127.0.0.1 {port} 21\r\n".encode()
+
+    def v2(address, port=40000):
+        body = socket.inet_aton(address) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", port, 21)
+        return b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + struct.pack("!H", len(body)) + body
+
+    for header in [v1, v2]:
+        client = Client(preamble=header("192.0.2.9"))
+        client.login()
+        assert "192.0.2.9:40000" in client("STAT")
+        client.expect("PORT 127,0,0,1,200,200", 504)
+        port = client.passive()
+        client.raw(b"RETR hello.txt\r\n")
+        assert client.reply().startswith("150")
+        thief = socket.create_connection((HOST, port))
+        thief.sendall(header("192.0.2.8"))
+        time.sleep(0.1)
+        data = socket.create_connection((HOST, port))
+        data.sendall(header("192.0.2.9"))
+        assert drain(data) == content("hello.txt")
+        assert client.reply().startswith("226")
+        # Byte by byte.
+        client = Client(greet=False)
+        for byte in header("192.0.2.9") + b"NOOP\r\n":
+            client.raw(bytes([byte]))
+        assert client.reply().startswith("220") and client.reply().startswith("200")
+    client = Client(greet=False)
+    client.raw(b"USER x\r\n")
+    client.expect_end()
+
+
+def passive_addresses():
+    """ftp.passive-address is 198.51.100.7 and 127.0.0.2/32=203.0.113.9 here."""
+    assert "(198,51,100,7," in signed_in()("PASV")
+    assert "(203,0,113,9," in signed_in(source="127.0.0.2")("PASV")
+
+
+def unreadable_record():
+    """A broken record refuses that account alone."""
+    record = f"{AREA}/{ACCOUNT}/record"
+    good = open(record).read()
+    with open(record, "w") as file:
+        file.write("<account-record v='1'>broken")
+    client = Client()
+    client(f"USER {ACCOUNT}")
+    client.expect(f"PASS {PASSWORD}", 530)
+    assert "unreadable record" in log()
+    with open(record, "w") as file:
+        file.write(good)
+    signed_in()
+
+
+def logs_agree():
+    client = signed_in()
+    client.expect("REST 5", 350)
+    client.transfer("RETR hello.txt")
+    data = client.open_data()
+    client.raw(b"RETR big.iso\r\n")
+    client.reply()
+    got = len(data.recv(1000))
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    data.close()
+    client.reply()
+    eventually(lambda: open(XFERLOG).read().count("\n") == 2)
+    lines = [line.split() for line in open(XFERLOG)]
+    assert lines[0][7:9] == ["7", "/hello.txt"] and lines[0][-1] == "c", lines
+    assert lines[1][8] == "/big.iso" and lines[1][-1] == "i" and int(lines[1][7]) >= got, lines
+    transfers = [line for line in log().splitlines() if " transfer " in line]
+    assert "bytes=7 " in transfers[0] and "offset=5" in transfers[0] and "complete=true" in transfers[0]
+    assert f"bytes={lines[1][7]} " in transfers[1] and "complete=false" in transfers[1]
+    assert PASSWORD not in log()
+
+
+def memory_of_idle_sessions():
+    before = memory()
+    held = [signed_in() for _ in range(500)]
+    each = (memory() - before) / 500
+    assert each < 12, f"{each:.1f} KiB a session"
+    for client in held:
+        client.close()
+    before = descriptors()
+    for _ in range(3):
+        for client in [signed_in() for _ in range(200)]:
+            client.transfer("LIST")
+            client.close()
+    eventually(lambda: descriptors() <= before + 5)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()

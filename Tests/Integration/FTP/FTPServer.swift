@@ -1,0 +1,132 @@
+import FFSModel
+import FoundationEssentials
+import Glibc
+import StoredFormats
+import TestSupport
+
+/// ffsftpd alone, with an account area made as docs/formats.md says: no other daemon is needed to serve accounts.
+struct FTPServer: Sendable {
+    let directory: TemporaryDirectory
+    let ports: ClosedRange<Int>
+    let settings: [String: String]
+    static let account = "abcdefghij234567"
+    static let expired = "bbbbbbbbbbbbbbbb"
+    static let ending = "cccccccccccccccc"
+    static let password = "S3CRETS3CRETS3CRETS3CRET22"
+
+    /// - Parameter endingPolicy: policy of the account that expires three seconds after the start.
+    init(_ settings: [String: String] = [:], endingPolicy: ExpiryPolicy = .finish) throws {
+        directory = try TemporaryDirectory("ftp")
+        ports = try Ports.range(3)
+        var all = [
+            "staging.accounts": directory("accounts"), "run.directory": directory("run"),
+            "log.directory": directory("log"), "ftp.port": "\(ports.lowerBound)",
+            "ftp.implicit-port": "\(ports.lowerBound + 1)", "ftp.https-port": "\(ports.lowerBound + 2)",
+            "ftp.address": "127.0.0.1", "ftp.user": "nobody", "ftp.workers": "2", "log.level": "info",
+            "ftp.certificate": directory("tls/cert.pem"), "ftp.private-key": directory("tls/key.pem"),
+            "drain.timeout": "20",
+        ]
+        all.merge(settings) { $1 }
+        self.settings = all
+        for name in ["accounts", "run", "log", "tls"] { try Files.makeDirectory(directory(name)) }
+        try makeAccount(Self.account, lifetime: 3_600, huge: true)
+        try makeAccount(Self.expired, lifetime: -10)
+        try makeAccount(Self.ending, lifetime: 3, policy: endingPolicy)
+    }
+
+    private func makeAccount(
+        _ name: String, lifetime: Int64, policy: ExpiryPolicy = .finish, huge: Bool = false
+    ) throws {
+        var files: [(String, [UInt8])] = [
+            ("big.iso", Self.noise(8 << 20, seed: 1)), ("d/one", Array("1".utf8)),
+            ("hello.txt", Array("hello\nworld\n".utf8)),
+        ]
+        if huge { files.append(("huge.bin", Self.noise(96 << 20, seed: 2))) }
+        let root = directory("accounts/\(name)/root")
+        try Files.makeDirectory(root + "/d")
+        var sums: [UInt8] = []
+        for (path, bytes) in files.sorted(by: { $0.0 < $1.0 }) {
+            try Files.write(bytes, to: "\(root)/\(path)")
+            try Files.setMode(0o444, of: "\(root)/\(path)")
+            ChecksumFile.appendLine(ContentDigest.sha256(of: bytes), path: path.utf8, to: &sums)
+        }
+        try Files.write(sums, to: root + "/SHA256SUMS")
+        let now = Timestamp(seconds: Int64(time(nil)))
+        let record = AccountRecord(
+            account: try AccountID(name), customer: try CustomerName("acme"),
+            items: [Item(product: try ProductName("demo"), version: try VersionName("1"))], created: now,
+            expires: now + lifetime, policy: policy, order: 0, request: .random(),
+            passwordDigest: ContentDigest.sha256(of: Array(Self.password.utf8)), fileCount: files.count,
+            bytes: files.reduce(0) { $0 + $1.1.count })
+        try Files.write(record.serialized(), to: directory("accounts/\(name)/record"))
+    }
+
+    /// Bytes that no file system or link can compress away; xorshift.
+    private static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
+        var state = seed &* 0x9E37_79B9_7F4A_7C15
+        return [UInt8](unsafeUninitializedCapacity: count) { out, initialized in
+            for index in stride(from: 0, to: count, by: 8) {
+                state ^= state << 13
+                state ^= state >> 7
+                state ^= state << 17
+                withUnsafeBytes(of: state) { for (offset, byte) in $0.enumerated() { out[index + offset] = byte } }
+            }
+            initialized = count
+        }
+    }
+
+    /// Starts it, runs `body`, stops it; throws its log when it did not end well.
+    /// - Parameter files: how many descriptors a process may have.
+    func run(files: Int? = nil, _ body: (DaemonProcess) async throws -> Void) async throws {
+        try await command(
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2",
+            "-subj", "/CN=localhost", "-keyout", directory("tls/key.pem"), "-out", directory("tls/cert.pem")
+        ).succeeded()
+        let words =
+            (files.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []) + [
+                Project.program("ffsftpd"), "--config", "/dev/null",
+            ]
+            + settings.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] }
+        let daemon = try await DaemonProcess.start(words, name: "ffsftpd", logPath: directory("log/ffsftpd"))
+        try await daemon.logged("ready")
+        try await body(daemon)
+        if daemon.isRunning {
+            let status = try await daemon.stop()
+            guard status == 0 else { throw TestFailure("ffsftpd ended with \(status)\n\(daemon.log.suffix(4_000))") }
+        }
+    }
+
+    /// What the Python clients read (ftp_wire.py).
+    func environment(_ daemon: DaemonProcess, endingPolicy: ExpiryPolicy) -> [String: String] {
+        let ctl =
+            [Project.program("ffsctl"), "--config", "/dev/null"]
+            + ["run.directory", "ftp.user"].flatMap { ["--set", "\($0)=\(settings[$0] ?? "")"] }
+        return [
+            "FFS_PORT": "\(ports.lowerBound)", "FFS_IMPLICIT": "\(ports.lowerBound + 1)",
+            "FFS_ACCOUNT": Self.account, "FFS_PASSWORD": Self.password, "FFS_EXPIRED": Self.expired,
+            "FFS_ENDING": Self.ending, "FFS_ENDING_POLICY": endingPolicy.description,
+            "FFS_TREE": directory("accounts/\(Self.account)/root"), "FFS_AREA": directory("accounts"),
+            "FFS_LOG": directory("log/ffsftpd"), "FFS_XFERLOG": directory("log/xferlog"),
+            "FFS_PID": "\(daemon.processIdentifier)", "FFS_TLS": directory("tls"),
+            "FFS_PASSIVE": settings["ftp.passive-ports"] ?? "49152-65535", "FFS_CTL": ctl.joined(separator: "\n"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        ]
+    }
+
+    /// One case of a Python client against a daemon of its own.
+    static func play(
+        _ script: String, _ name: String, settings: [String: String] = [:], endingPolicy: ExpiryPolicy = .finish,
+        files: Int? = nil
+    ) async throws {
+        let server = try FTPServer(settings, endingPolicy: endingPolicy)
+        try await server.run(files: files) { daemon in
+            let result = try await command(
+                ["python3", "\(Project.root)/Tests/Integration/Clients/\(script).py", name],
+                environment: server.environment(daemon, endingPolicy: endingPolicy), timeout: .seconds(120))
+            guard result.status == 0 else {
+                throw TestFailure("\(name): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
+            }
+        }
+    }
+}
