@@ -52,11 +52,17 @@ final class AccountStore: Sendable {
     /// The record of `account` below `area`; nil when there is none.
     func record(of account: AccountID, in area: borrowing Descriptor) throws(Failure) -> AccountRecord? {
         let bytes: [UInt8]?
-        do {
-            bytes = try area.readFile(CPath("\(account)/\(AccountArea.record)"), limit: AccountRecord.sizeLimit)
-        } catch { throw error.failure("cannot read the record of account \(account)") }
-        guard let bytes else { return nil }
-        let record = try AccountRecord(bytes: bytes)
+        do throws(SystemError) {
+            // Nobody but this daemon writes here; should someone have, their symbolic link is not an account.
+            bytes = try area.open(
+                CPath("\(account)/\(AccountArea.record)"), [.read, .nonBlocking], rules: [.beneath, .noSymbolicLinks]
+            ).readAll(limit: AccountRecord.sizeLimit)
+        } catch {
+            if error.errno == .noEntry { return nil }
+            let isForged = [.symbolicLink, .notDirectory, .isDirectory].contains(error.errno)
+            throw error.failure("cannot read the record of account \(account)", isForged ? .corrupt : nil)
+        }
+        let record = try AccountRecord(bytes: bytes ?? [])
         guard record.account == account else {
             throw Failure(.corrupt, "the record of account \(account) is another account's (\(record.account))")
         }
