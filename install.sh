@@ -260,7 +260,8 @@ do_install() {
 
 do_uninstall() {
     is_root || [ -n "$destdir" ] || fail 77 "only root can uninstall; use sudo"
-    [ -n "$destdir" ] || do_service stop || :
+    # In a shell of its own: that nothing is installed, or runs, is no reason to stop.
+    [ -n "$destdir" ] || (do_service stop) 2>/dev/null || :
     if systemd_runs; then
         systemctl disable ffs.target ffsauthd ffsstaged ffsftpd ffswebd >/dev/null 2>&1 || :
     fi
