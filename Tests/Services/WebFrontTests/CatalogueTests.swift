@@ -44,6 +44,22 @@ import Testing
         #expect(await browser.get("/?q=alpha").text.contains("<details class=\"older\" open>"))
     }
 
+    @Test func longCatalogueShowsTheNewestOfEachInOrder() async throws {
+        let site = try Site()
+        let all = try (1...13).flatMap { number in
+            try ["1", "2"].map { version in
+                try entitlement("p\(number)", version, released: Int64(version) ?? 0, title: "Product \(number)")
+            }
+        }
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        let text = await browser.get("/").text
+        #expect(text.components("<summary>1 earlier version</summary>").count == 14)
+        let order = ["p1/2", "p2/2", "p9/2", "p10/2", "p13/2"].compactMap { text.range("value=\"\($0)\"") }
+        #expect(order.count == 5 && order == order.sorted())
+    }
+
     @Test func searchesAndKeepsWhatIsChosen() async throws {
         let site = try Site()
         try site.entitle("hammer", "saw", "drill")

@@ -21,7 +21,12 @@ extension WebFront {
         let shown = products.compactMap { $0.matching(search, or: chosen) }
         var model: Model = [
             "query": search.text, "has-query": !search.text.isEmpty,
-            "products": shown.map { $0.model(now: clocks.now(), chosen: chosen, opened: !search.text.isEmpty) },
+            "products": shown.map { product in
+                product.model(
+                    now: clocks.now(), chosen: chosen, opened: !search.text.isEmpty,
+                    // A long catalogue shows the newest of each; a short one has room for more.
+                    visible: shown.count > Self.longCatalogue ? 1 : product.versions.count > 4 ? 2 : .max)
+            },
             "product-count": Format.count(products.count, "product"),
             "match-count": Format.count(shown.count, "product"),
             "empty": entitlements.isEmpty, "no-match": !entitlements.isEmpty && shown.isEmpty,
@@ -34,6 +39,9 @@ extension WebFront {
         model["problem"] = problem
         return page("catalogue", "Your software", model, for: visit, status: status)
     }
+
+    /// Products on one page beyond which each takes as little room as it can.
+    private static var longCatalogue: Int { 12 }
 
     func lifetimeModels(selected: Int? = nil) -> [Model] {
         settings.lifetimeChoices.map { seconds in
@@ -77,7 +85,22 @@ private struct Product {
     }
 
     private var newest: Entitlement { versions[0] }
-    private var sortKey: String { "\(newest.title.lowercased()) \(newest.item.product)" }
+
+    /// By title as people count: 2 before 10.
+    private var sortKey: String {
+        var key = ""
+        var digits = ""
+        for character in "\(newest.title.lowercased()) \(newest.item.product) " {
+            if character.isASCII, character.isNumber {
+                digits.append(character)
+            } else {
+                key += String(repeating: "0", count: max(0, 20 - digits.count) * (digits.isEmpty ? 0 : 1)) + digits
+                digits = ""
+                key.append(character)
+            }
+        }
+        return key
+    }
 
     /// The product reduced to the versions that match or are chosen; nil when none does.
     func matching(_ search: Search, or chosen: Set<String>) -> Product? {
@@ -89,12 +112,12 @@ private struct Product {
         return kept.isEmpty ? nil : Product(versions: kept)
     }
 
-    func model(now: Timestamp, chosen: Set<String>, opened: Bool) -> Model {
+    func model(now: Timestamp, chosen: Set<String>, opened: Bool, visible: Int) -> Model {
         let rows = versions.enumerated().map { index, version in
             version.model(now: now, isNewest: index == 0, isChosen: chosen.contains(version.key))
         }
-        // A long history folds away below its newest, unless something in it is chosen or searched for.
-        let visible = rows.count > 4 ? 2 : rows.count
+        // The others fold away, unless one of them is chosen or searched for.
+        let visible = min(visible, rows.count)
         return [
             "title": newest.title, "name": newest.item.product.text, "summary": newest.summary,
             "has-summary": !newest.summary.isEmpty,
