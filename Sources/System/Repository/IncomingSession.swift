@@ -140,6 +140,11 @@ package final class IncomingSession {
         }
     }
 
+    /// The digest of `source`'s `size` bytes, of which nothing is written; nil when it is shorter.
+    func hash(
+        _ source: borrowing Descriptor, size: Int, progress: (Int) -> Void
+    ) throws(SystemError) -> ContentDigest? { try copier.hash(source, size: size, progress: progress) }
+
     /// Takes the source's own inode into the repository: hashed, then linked. Its owner and mode become the
     /// repository's. Needs one file system (EXDEV) and ownership of the file, or root (EPERM).
     ///

@@ -1,4 +1,5 @@
 import FFSModel
+import StoredFormats
 import SystemSupport
 
 /// The threads of one publication: each copies and hashes with an ``IncomingSession`` of its own and, once all bytes
@@ -25,7 +26,10 @@ final class PublishWorkers: Sendable {
     }
 
     private let repository: Repository
+    private let item: Item
     private let source: SourceTree
+    /// What the version holds already.
+    private let expected: [RelativePath: ContentDigest]
     private let method: PublishMethod
     /// Large files first, so that no thread starts one when the others are done.
     private let order: [Int]
@@ -36,9 +40,17 @@ final class PublishWorkers: Sendable {
     /// Nanoseconds between two reports of progress.
     private static let reportInterval: Int64 = 100_000_000
 
-    init(_ source: SourceTree, method: PublishMethod, into repository: Repository) {
+    /// - Parameter existing: the version's manifest, when it is published already: files that the repository holds
+    ///   are then only read, and the first that differs ends the publication with `exists`.
+    init(
+        _ source: SourceTree, as item: Item, expecting existing: Manifest?, method: PublishMethod,
+        into repository: Repository
+    ) {
         self.repository = repository
+        self.item = item
         self.source = source
+        let files = existing.map { manifest in manifest.rows.indices.map(manifest.file) } ?? []
+        expected = Dictionary(uniqueKeysWithValues: files.map { ($0.path, $0.digest) })
         self.method = method
         let isLarge = { (index: Int) in source.files[index].status.size >= Self.largeSize }
         order =
@@ -120,9 +132,12 @@ final class PublishWorkers: Sendable {
     private func copyAndName() throws(Failure) {
         let session = try IncomingSession(in: repository)
         while let index = takeFile() {
-            let digest = try source.put(index, method: method, into: session) { count in
+            let digest = try source.put(
+                index, expecting: expected[source.files[index].path], method: method, into: session
+            ) { count in
                 monitor.withLock { $0.bytes += count }
             }
+            guard let digest else { throw Repository.holdsOther(item) }
             monitor.withLock { state in
                 state.digests[index] = digest
                 state.files += 1

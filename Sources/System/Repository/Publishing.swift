@@ -56,7 +56,7 @@ extension Repository {
             throw Self.holdsOther(item)
         }
         var manifest: Manifest?
-        let workers = PublishWorkers(source, method: method, into: self)
+        let workers = PublishWorkers(source, as: item, expecting: existing, method: method, into: self)
         let added = try workers.run(proceed: proceed) { digests throws(Failure) in
             try source.checkFoldersUnchanged()
             let new = try source.manifest(digests)
@@ -106,7 +106,7 @@ extension Repository {
         throw Self.holdsOther(item)
     }
 
-    private static func holdsOther(_ item: Item) -> Failure {
+    static func holdsOther(_ item: Item) -> Failure {
         Failure(
             .exists,
             "\(item.product) \(item.version) is published already, with other content; versions never change: publish under a new version, or say --replace"
@@ -124,14 +124,24 @@ extension Repository {
 
 extension SourceTree {
     /// Puts one file into the repository, and makes sure that it stayed as it was seen.
+    ///
+    /// - Parameter expected: the digest that the file has in the version that is published already. When the
+    ///   repository holds it, the file is only read.
+    /// - Returns: nil when the file's bytes are not those expected.
     func put(
-        _ index: Int, method: PublishMethod, into session: IncomingSession, progress: (Int) -> Void
-    ) throws(Failure) -> ContentDigest {
+        _ index: Int, expecting expected: ContentDigest?, method: PublishMethod, into session: IncomingSession,
+        progress: (Int) -> Void
+    ) throws(Failure) -> ContentDigest? {
         let file = files[index]
         do throws(SystemError) {
             let opened = try top.descriptor.open(
                 CPath(file.path), [.read, .nonBlocking], rules: [.beneath, .noSymbolicLinks])
-            if let digest = try put(file, opened, method, session, progress) { return digest }
+            if let expected, try session.repository.status(of: expected)?.size == file.status.size {
+                let digest = try session.hash(opened, size: file.status.size, progress: progress)
+                if try opened.status().holdsSameBytes(as: file.status) { return digest == expected ? digest : nil }
+            } else if let digest = try put(file, opened, method, session, progress) {
+                return digest
+            }
         } catch {
             throw explain(error, method, file.path)
         }

@@ -116,6 +116,7 @@ private struct SourceScan {
     var size = 0
     private var problems: [String] = []
     private var problemCount = 0
+    private let mayReadAll = SystemUser.isRoot
 
     init(source: String) { self.source = source }
 
@@ -154,8 +155,8 @@ private struct SourceScan {
                 let status = try folder.status(of: entry.name)
                 switch status.kind {
                 case .directory: queue.append(child)
-                // Root may read everything; for others a question each is cheap beside a late surprise.
-                case .file where !SystemUser.isRoot && !folder.canRead(entry.name):
+                // For others than root a question each is cheap beside a late surprise.
+                case .file where !mayReadAll && !folder.canRead(entry.name):
                     refuse(child, "unreadable for this user")
                 default: look(at: child, status)
                 }
