@@ -184,7 +184,7 @@ let package = Package(
                 "FFSModel", "Requests", "Commlink", "CommlinkTransport", "StagingClient", "Repository",
                 "StagingService",
                 "StoredFormats", "SystemSupport", argumentParser, logging,
-            ], exclude: ["stage.c", "run.sh"]),
+            ], exclude: ["stage.c"]),
 
         // Tests: the same shape, and Integration, which starts the real programs.
         .target(

@@ -6,8 +6,8 @@ import Requests
 import StagingService
 import SystemSupport
 
-/// Measures staging inside the engine of ffsstaged(8), durable, and over the commlink. `run.sh` runs all of it beside
-/// the C floor and prints ratios.
+/// Measures staging inside the engine of ffsstaged(8), durable, and over the commlink. `stage.c` is
+/// the floor to compare with, in turn with it on one file system.
 @main struct StagingBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-staging", abstract: "Measure staging.",
