@@ -28,11 +28,11 @@ final class ClientChannelHandler: ChannelInboundHandler {
         case closed
     }
 
-    /// Called once, with the outcome of the handshake.
-    var onOpen: ((Result<Void, LinkFailure>) -> Void)?
+    /// The outcome of the handshake, a ``LinkFailure`` if it failed.
+    let opened: EventLoopPromise<Void>
+    let status = ClientLinkStatus()
     private let bag: KeyBag
     private let settings: CommlinkSettings
-    private let status: ClientLinkStatus
     private let limits: TobjLimits
     private var phase = Phase.connecting
     /// From `greeting` on.
@@ -48,10 +48,10 @@ final class ClientChannelHandler: ChannelInboundHandler {
     /// Packets received when the clock last ticked on an unfinished line, and the ticks since.
     private var stalled: (received: UInt64, seconds: Int)?
 
-    init(bag: KeyBag, settings: CommlinkSettings, status: ClientLinkStatus) {
+    init(bag: KeyBag, settings: CommlinkSettings, opened: EventLoopPromise<Void>) {
         self.bag = bag
         self.settings = settings
-        self.status = status
+        self.opened = opened
         var limits = TobjLimits()
         limits.size = settings.documentSize
         self.limits = limits
@@ -89,6 +89,9 @@ final class ClientChannelHandler: ChannelInboundHandler {
         self.context = nil
     }
 
+    /// Also for a channel that never became active.
+    func handlerRemoved(context: ChannelHandlerContext) { fail(.lost("the connection was not made")) }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset in answer to the hello is a refusal too.
         fail(phase == .greeting ? .refused : .lost("\(error)"))
@@ -111,8 +114,7 @@ final class ClientChannelHandler: ChannelInboundHandler {
             helloTimer?.cancel()
             phase = .open
             startClock(context)
-            onOpen?(.success(()))
-            onOpen = nil
+            opened.succeed()
         case .document(let bytes): deliver(bytes)
         case .closed:
             status.isOpen.store(false, ordering: .relaxed)
@@ -196,8 +198,8 @@ final class ClientChannelHandler: ChannelInboundHandler {
         status.isOpen.store(false, ordering: .relaxed)
         helloTimer?.cancel()
         clock?.cancel()
-        onOpen?(.failure(failure))
-        onOpen = nil
+        // Of no effect once the handshake has succeeded.
+        opened.fail(failure)
         let abandoned = waiting
         waiting = [:]
         for waiter in abandoned.values.joined() { waiter.resume(.failure(failure)) }

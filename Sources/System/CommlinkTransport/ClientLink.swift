@@ -48,39 +48,34 @@ final class ClientLink: Sendable {
         host: String, port: Int, bag: KeyBag, settings: CommlinkSettings
     ) -> EventLoopFuture<ClientLink> {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let opened = loop.makePromise(of: ClientLink.self)
-        let connecting = ClientBootstrap(group: loop)
+        // A name with several addresses makes several channels, of which one wins; only its handler is asked.
+        return ClientBootstrap(group: loop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.tcpUserTimeout, value: tcpUserTimeout)
             .connectTimeout(.seconds(Int64(settings.helloTimeout)))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let status = ClientLinkStatus()
-                    let handler = ClientChannelHandler(bag: bag, settings: settings, status: status)
-                    let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
-                    handler.onOpen = { result in
-                        switch result {
-                        case .success:
-                            opened.succeed(
-                                ClientLink(
-                                    port: port, bag: bag.id, settings: settings, channel: channel, handler: bound,
-                                    status: status))
-                        case .failure(let failure): opened.fail(failure)
-                        }
-                    }
+                    let handler = ClientChannelHandler(
+                        bag: bag, settings: settings, opened: channel.eventLoop.makePromise())
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
             .connect(host: host, port: port)
-        connecting.whenFailure { error in
-            if case ChannelError.connectTimeout? = error as? ChannelError {
-                opened.fail(LinkFailure.silent)
-            } else {
-                opened.fail(LinkFailure.connect("\(error)"))
+            .flatMapErrorThrowing { error in
+                if case ChannelError.connectTimeout? = error as? ChannelError { throw LinkFailure.silent }
+                throw LinkFailure.connect("\(error)")
             }
-        }
-        return opened.futureResult
+            .flatMap { channel in
+                // Gone from the pipeline: the server hung up before this ran.
+                guard let handler = try? channel.pipeline.syncOperations.handler(type: ClientChannelHandler.self) else {
+                    return loop.makeFailedFuture(LinkFailure.refused)
+                }
+                let link = ClientLink(
+                    port: port, bag: bag.id, settings: settings, channel: channel,
+                    handler: NIOLoopBound(handler, eventLoop: loop), status: handler.status)
+                return handler.opened.futureResult.map { link }
+            }
     }
 
     /// Whether a document of `size` bytes may still go this way.
