@@ -58,8 +58,14 @@ let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 /// What a server under test did.
 final class Ledger: Sendable {
     let calls = Mutex<[RequestID: Int]>([:])
+    /// Requests in their handler now, and the most there were.
+    private let running = Mutex((now: 0, peak: 0))
+    var peak: Int { running.withLock { $0.peak } }
     var nothingTwice: Bool { calls.withLock { $0.values.allSatisfy { $0 == 1 } } }
     func count(_ id: RequestID) -> Int { calls.withLock { $0[id] ?? 0 } }
+
+    func enter() { running.withLock { $0 = ($0.now + 1, max($0.peak, $0.now + 1)) } }
+    func leave() { running.withLock { $0.now -= 1 } }
 
     /// Returns once `count` requests have reached their handler.
     func begun(_ count: Int) async throws {
@@ -83,6 +89,8 @@ func table(_ ledger: Ledger) -> RequestTable {
     }
     table.on(AuthOrder.self) { message, context in
         ledger.calls.withLock { $0[context.id, default: 0] += 1 }
+        ledger.enter()
+        defer { ledger.leave() }
         if message.source.hasPrefix("sleep ") {
             try await Task.sleep(for: .milliseconds(Int(message.source.dropFirst(6)) ?? 0))
         }

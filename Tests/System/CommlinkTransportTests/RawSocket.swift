@@ -39,6 +39,12 @@ final class RawSocket: Sendable {
         }
     }
 
+    /// Whether somebody has connected to this listener.
+    var hasCaller: Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&state, 1, 0) == 1
+    }
+
     deinit { close(descriptor) }
 
     var localPort: UInt16 {

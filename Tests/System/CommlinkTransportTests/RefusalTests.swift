@@ -43,7 +43,7 @@ struct RefusalTests {
                 return (socket.receiveAll(), ContinuousClock.now - start)
             }
             #expect(bytes == [])
-            #expect(elapsed > .milliseconds(490) && elapsed < .milliseconds(1_500))
+            #expect(elapsed > .milliseconds(490))
         }
         let log = pages.all
         for code in ["unknown-bag", "wrong-index", "authentication", "port-mismatch"] {
@@ -63,8 +63,11 @@ struct RefusalTests {
         let directory = try KeyDirectory()
         try directory.writeBag()
         let pages = LogBook.Pages()
+        var settings = CommlinkSettings()
+        settings.refusalDelay = 60_000
+        settings.helloTimeout = 60
         let running = try await RunningServer(
-            try directory.store(), table(Ledger()), logger: LogBook.logger(pages))
+            try directory.store(), table(Ledger()), settings: settings, logger: LogBook.logger(pages))
         let port = running.ports.lowerBound
         let (bytes, elapsed) = try await blocking {
             let socket = try RawSocket(port: port)
@@ -73,7 +76,8 @@ struct RefusalTests {
             return (socket.receiveAll(), ContinuousClock.now - start)
         }
         #expect(bytes == [])
-        #expect(elapsed < .milliseconds(400))
+        // Neither the delay of a refused handshake nor the hello's timeout.
+        #expect(elapsed < .seconds(30))
         #expect(pages.all.contains { $0.contains("code=\(code)") && $0.contains("peer=127.0.0.1:") })
         try await running.stop()
     }
@@ -114,7 +118,7 @@ struct RefusalTests {
             _ = socket.receiveAll()
             return ContinuousClock.now - start
         }
-        #expect(silent > .milliseconds(900) && silent < .seconds(3))
+        #expect(silent > .milliseconds(900))
         // An open connection may be idle for long, but not inside a line.
         let trickle = try await blocking { () -> Duration in
             let socket = try RawSocket(port: port)
@@ -125,7 +129,7 @@ struct RefusalTests {
             _ = socket.receiveAll()
             return ContinuousClock.now - start
         }
-        #expect(trickle > .milliseconds(900) && trickle < .seconds(3))
+        #expect(trickle > .milliseconds(900))
         #expect(pages.all.count { $0.contains("code=timeout") } == 2)
         try await running.stop()
     }
@@ -319,12 +323,11 @@ struct RefusalTests {
         let listeners = try range.map { try RawSocket(listeningOn: $0) }
         let client = CommlinkClient(
             link: .webInternal, host: "127.0.0.1", ports: range, bags: keys, settings: settings, logger: quiet)
-        let start = ContinuousClock.now
         await #expect { _ = try await client.send(Ping()) } throws: { error in
             (error as? Failure)?.code == .unreachable && "\(error)".contains("hangs")
         }
-        #expect(ContinuousClock.now - start < .seconds(5))
+        // Two were tried, each at the cost of the timeout.
+        #expect(listeners.count { $0.hasCaller } == 2)
         await client.close()
-        _ = consume listeners
     }
 }
