@@ -9,14 +9,19 @@ import Testing
 
     @Test func version1() throws {
         let line = "PROXY TCP4 192.0.2.1 198.51.100.1 56324 21\r\n"
-        #expect(parse(bytes(line + "USER x\r\n")) == .header(length: line.utf8.count, client: try endpoint("192.0.2.1", 56_324)))
-        #expect(parse(bytes("PROXY TCP6 2001:db8::1 ::1 5 21\r\n")) == .header(length: 33, client: try endpoint("2001:db8::1", 5)))
+        #expect(
+            parse(bytes(line + "USER x\r\n"))
+                == .header(length: line.utf8.count, client: try endpoint("192.0.2.1", 56_324)))
+        #expect(
+            parse(bytes("PROXY TCP6 2001:db8::1 ::1 5 21\r\n"))
+                == .header(length: 33, client: try endpoint("2001:db8::1", 5)))
         #expect(parse(bytes("PROXY UNKNOWN\r\n")) == .header(length: 15, client: nil))
         for count in 0..<line.utf8.count { #expect(parse(Array(line.utf8.prefix(count))) == .incomplete) }
     }
 
     @Test(arguments: [
-        "USER x\r\n", "PROXY TCP4 ::1 ::1 5 21\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 65536 21\r\n", "PROXY TCP4 1.2.3.4\r\n",
+        "USER x\r\n", "PROXY TCP4 ::1 ::1 5 21\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 65536 21\r\n",
+        "PROXY TCP4 1.2.3.4\r\n",
         "PROXY TCP4 1.2.3.4 1.2.3.4 5 21\n", "PROXY " + String(repeating: "x", count: 120),
     ])
     func refuses(text: String) { #expect(parse(bytes(text)) == .malformed) }
