@@ -11,11 +11,15 @@ package struct WebSettings: Sendable {
     package var signInRate: Int
     package var lifetime: Int
     package var lifetimes: ClosedRange<Int>
+    /// Characters of the shortest new password that ffsauthd takes.
+    package var passwordMinimum: Int
     package var places: DownloadPlaces
 
     package init(_ configuration: Configuration) {
         let minimum = configuration[Options.Web.accountLifetimeMin]
-        let maximum = max(minimum, configuration[Options.Web.accountLifetimeMax])
+        // Nothing is offered that ffsstaged would refuse.
+        let longest = min(configuration[Options.Web.accountLifetimeMax], configuration[Options.Staging.maxLifetime])
+        let maximum = max(minimum, longest)
         siteName = configuration[Options.Web.siteName]
         contact = configuration[Options.Web.contact]
         sessionIdle = Int64(configuration[Options.Web.sessionIdle])
@@ -24,6 +28,7 @@ package struct WebSettings: Sendable {
         signInRate = configuration[Options.Web.signInRate]
         lifetimes = minimum...maximum
         lifetime = min(max(configuration[Options.Web.accountLifetime], minimum), maximum)
+        passwordMinimum = configuration[Options.Auth.passwordMinimum]
         places = DownloadPlaces(configuration)
     }
 

@@ -33,8 +33,8 @@ extension WebFront {
     func setPassword(from old: String, to new: String, visit: Visit) async throws(Failure) -> SessionToken {
         guard let session = visit.session else { throw Failure(.denied, "a password change needs a session") }
         try countAttempt(visit)
-        guard new.count >= Self.shortestPassword else {
-            throw Failure(.badRequest, "a password has at least \(Self.shortestPassword) characters")
+        guard new.utf8.count >= settings.passwordMinimum else {
+            throw Failure(.badRequest, "a password has at least \(settings.passwordMinimum) characters")
         }
         guard new.utf8.count <= Fields.passwordBytes, old.utf8.count <= Fields.passwordBytes else {
             throw Failure(.badRequest, "a password has at most \(Fields.passwordBytes) bytes")
@@ -50,11 +50,8 @@ extension WebFront {
         return token
     }
 
-    /// NIST SP 800-63B §5.1.1.2 asks for eight.
-    static var shortestPassword: Int { 8 }
-
     private func passwordPage(_ visit: Visit, problem: String?, status: Int = 200) -> WebResponse {
-        var model: Model = ["shortest": Self.shortestPassword, "customer": visit.session?.customer.text ?? ""]
+        var model: Model = ["shortest": settings.passwordMinimum, "customer": visit.session?.customer.text ?? ""]
         model["problem"] = problem
         return page("password", "Change password", model, for: visit, status: status)
     }
