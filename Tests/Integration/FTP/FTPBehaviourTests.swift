@@ -12,7 +12,7 @@ import Testing
         "during_a_transfer": ["ftp.rate-per-session": "8192"], "tls_abort": ["ftp.rate-per-session": "4096"],
         "proxied": ["ftp.proxies": "127.0.0.0/8"],
         "passive_addresses": ["ftp.passive-address": "198.51.100.7, 127.0.0.2/32=203.0.113.9"],
-        "memory_of_idle_sessions": ["ftp.sessions-per-account": "1000", "log.level": "warning"],
+        "memory_of_idle_sessions": ["ftp.sessions-per-account": "1000", "log.level": "notice"],
     ]
 
     @Test(arguments: [

@@ -87,7 +87,7 @@ final class ContentPlan: Sendable {
 
 /// C strings in one block, at fixed addresses for as long as this lives.
 final class CStringArena: @unchecked Sendable {
-    // Sendable: written once, before anyone else can see it.
+    // Sendable: the bytes are written once, in init, before anyone else can see them, and only read after.
     private let bytes: UnsafeMutablePointer<CChar>
 
     init(_ content: [UInt8]) {
