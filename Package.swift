@@ -226,7 +226,7 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FTPService", "FTPProtocol", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport", "FFSModel",
-                logging,
+                "ConfigurationSchema", logging,
             ]),
         tests(
             "Services", "WebFront",

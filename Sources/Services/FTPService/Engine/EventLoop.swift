@@ -219,6 +219,7 @@ package final class EventLoop {
 
     /// Runs until ``stop()``.
     package func run() throws(SystemError) {
+        stopped = false
         while !stopped {
             var woken = false
             try poller.wait(milliseconds: patience) { token, readiness in

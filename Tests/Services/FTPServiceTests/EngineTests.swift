@@ -1,0 +1,143 @@
+import ConfigurationSchema
+import FFSModel
+import FTPProtocol
+import FTPService
+import SystemSupport
+import TestSupport
+import Testing
+
+@Suite struct EngineTests {
+    private final class Probe: EventLoop.Source {
+        var events: [String] = []
+        var onEvent: () -> Void = {}
+        override func ready(_ readiness: Readiness) { note("ready") }
+        override func expired() { note("expired") }
+        override func woken() { note("woken") }
+        private func note(_ event: String) {
+            events.append(event)
+            onEvent()
+        }
+    }
+
+    @Test func readinessDeadlinesAndAlarms() throws {
+        let loop = try EventLoop()
+        let pair = try Descriptor.socketPair()
+        let probe = Probe()
+        try loop.add(probe, pair.first.rawValue, .input)
+        try pair.second.write([1])
+        probe.onEvent = { loop.stop() }
+        try loop.run()
+        #expect(probe.events == ["ready"])
+        loop.watch(probe, [])
+        loop.setDeadline(probe, in: 1)
+        loop.wake(probe, after: 20_000_000)
+        try loop.run()
+        #expect(probe.events == ["ready", "woken"])
+        try loop.run()
+        #expect(probe.events == ["ready", "woken", "expired"])
+        loop.remove(probe)
+        #expect(!probe.isRegistered)
+    }
+
+    @Test func alarmsRingInOrder() throws {
+        let loop = try EventLoop()
+        var rung: [Int] = []
+        var probes: [Probe] = []
+        for index in 0..<40 {
+            let probe = Probe()
+            try loop.add(probe, -1, [])
+            probe.onEvent = {
+                rung.append(index)
+                if rung.count == 40 { loop.stop() }
+            }
+            loop.wake(probe, after: Int64((index * 7) % 40 + 1) * 1_000_000)
+            probes.append(probe)
+        }
+        try loop.run()
+        #expect(rung == (0..<40).sorted { ($0 * 7) % 40 < ($1 * 7) % 40 })
+    }
+
+    @Test func jobsComeFromOtherThreadsInOrder() throws {
+        let loop = try EventLoop()
+        let seen = Monitor<[Int]>([])
+        let mailbox = loop.mailbox
+        let thread = try SystemThread(name: "poster") {
+            for index in 0..<1_000 { mailbox.post { _ in seen.withLock { $0.append(index) } } }
+            mailbox.post { $0.stop() }
+        }
+        try loop.run()
+        thread.join()
+        #expect(seen.withLock { $0 } == Array(0..<1_000))
+    }
+
+    @Test(arguments: [1, 3, 65_536]) func translations(piece: Int) throws {
+        func translate(_ text: String, _ form: Translation.Form) throws -> [UInt8] {
+            let directory = try TemporaryDirectory("translation")
+            try Files.write(text, to: directory("f"))
+            let descriptor = try Descriptor.open(CPath(directory("f")), .read)
+            let status = try descriptor.status()
+            let file = OpenFile(descriptor, status)
+            var translation = Translation(form)
+            var out: [UInt8] = []
+            var position: UInt64 = 0
+            while try translation.fill(&out, from: file, at: &position, about: piece) {}
+            return out
+        }
+        #expect(try translate("a\nb\r\nc\n\n", .ascii) == Array("a\r\nb\r\nc\r\n\r\n".utf8))
+        #expect(try translate("", .ascii).isEmpty)
+        #expect(try translate("a\nb", .record) == [0x61, 0xFF, 0x01, 0x62, 0xFF, 0x02])
+        #expect(try translate("ÿ", .record) == Array("ÿ".utf8) + [0xFF, 0x02])
+    }
+
+    @Test func countersAreSharedAndForgottenByColumn() throws {
+        let mine = try SharedCounters(secret: 7)
+        let fd = try Descriptor.open(CPath("/proc/self/fd/\(mine.number)"), .readWrite)
+        let theirs = try SharedCounters(fd, secret: 7)
+        let bucket = mine.bucket([1, 2, 3])
+        #expect(theirs.bucket([1, 2, 3]) == bucket)
+        mine.add(2, to: bucket, column: 0)
+        theirs.add(3, to: bucket, column: 5)
+        #expect(mine.total(bucket) == 5)
+        mine.clear(column: 5)
+        #expect(theirs.total(bucket) == 2)
+        theirs.add(-2, to: bucket, column: 0)
+        #expect(mine.total(bucket) == 0)
+    }
+
+    @Test func aRateHoldsOverManyTakers() throws {
+        let counters = try SharedCounters(secret: 1)
+        let bucket = counters.bucket([9])
+        var now: Int64 = 1_000_000_000
+        var sent = 0
+        while now < 11_000_000_000 {
+            if counters.wait(bucket, now: now) == 0 {
+                counters.take(10_000, rate: 1_000_000, from: bucket, now: now)
+                sent += 10_000
+            } else {
+                now += 1_000_000
+            }
+        }
+        // Ten seconds' worth and the burst of a tenth.
+        #expect((10_000_000...10_200_000).contains(sent), "\(sent)")
+    }
+
+    @Test func settingsNameWhatIsWrong() throws {
+        func settings(_ key: String, _ text: String) throws -> FTPSettings {
+            var configuration = Configuration()
+            try configuration.set(key, to: text, from: .commandLine)
+            return try FTPSettings(configuration, hasTLS: true)
+        }
+        let passive = try settings("ftp.passive-address", "198.51.100.7, 10.0.0.0/8=10.0.0.1").passiveAddress
+        let outside = try #require(IPAddress(text: "203.0.113.1".utf8))
+        let inside = try #require(IPAddress(text: "10.9.9.9".utf8))
+        #expect(passive.announced(to: outside, local: inside).description == "198.51.100.7")
+        #expect(passive.announced(to: inside, local: inside).description == "10.0.0.1")
+        #expect(try settings("ftp.proxies", "10.0.0.0/8, ::1").proxies.contains(inside))
+        for (key, text) in [
+            ("ftp.passive-address", "example.com"), ("ftp.passive-address", "::1"), ("ftp.passive-address", "10.0.0.0/33=10.0.0.1"),
+            ("ftp.proxies", "10.0.0.0/8/8"), ("ftp.proxies", "balancer"),
+        ] {
+            #expect(throws: Failure.self, "\(key) \(text)") { try settings(key, text) }
+        }
+    }
+}
