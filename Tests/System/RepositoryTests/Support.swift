@@ -21,11 +21,22 @@ struct Fixture {
     static let isNotRoot = !isRoot
     let owner: SystemUser?
 
-    /// - Parameter mountOptions: when set, a tmpfs with these options holds everything. Needs root.
-    init(mountOptions: String? = nil) async throws {
+    /// - Parameters:
+    ///   - mountOptions: when set, a tmpfs with these options holds everything. Needs root.
+    ///   - fileSystem: when set, a fresh file system of this type, 400 MiB large, holds everything. Needs root.
+    init(mountOptions: String? = nil, fileSystem: String? = nil) async throws {
         directory = try TemporaryDirectory("repository")
-        mount = try await mountOptions.map { ["-t", "tmpfs", "-o", $0, "tmpfs"] }
-            .asyncMap { [path = directory.path] in try await Mount($0, at: "\(path)/mount") }
+        let place = directory("mount")
+        if let mountOptions {
+            mount = try await Mount(["-t", "tmpfs", "-o", mountOptions, "tmpfs"], at: place)
+        } else if let fileSystem {
+            let image = directory("image")
+            try await command("truncate", "-s", "400M", image).succeeded()
+            try await command("mkfs.\(fileSystem)", "-q", image).succeeded()
+            mount = try await Mount(["-o", "loop", image], at: place)
+        } else {
+            mount = nil
+        }
         top = mount?.path ?? directory.path
         owner = Self.isRoot ? try SystemUser(named: Self.ownerName) : nil
         for name in ["repository", "source"] { try Files.makeDirectory("\(top)/\(name)") }
@@ -85,13 +96,6 @@ final class Mount: Sendable {
 
     // Lazily: descriptors below it may still be open.
     deinit { umount2(path, Int32(MNT_DETACH)) }
-}
-
-extension Optional {
-    func asyncMap<T>(_ body: (Wrapped) async throws -> T) async throws -> T? {
-        guard let value = self else { return nil }
-        return try await body(value)
-    }
 }
 
 /// Runs `body` and returns the failure that it must throw.
