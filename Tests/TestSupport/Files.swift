@@ -32,7 +32,10 @@ package final class TemporaryDirectory: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    deinit { remove() }
+
+    /// At once; for directories that no reference gives up before the process ends.
+    package func remove() { try? FileManager.default.removeItem(atPath: path) }
 
     package func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
 }

@@ -37,18 +37,24 @@ struct FTPServer: Sendable {
     private func makeAccount(
         _ name: String, lifetime: Int64, policy: ExpiryPolicy = .finish, huge: Bool = false
     ) throws {
-        var files: [(String, [UInt8])] = [
-            ("big.iso", Self.noise(8 << 20, seed: 1)), ("d/one", Array("1".utf8)),
-            ("hello.txt", Array("hello\nworld\n".utf8)),
-        ]
-        if huge { files.append(("huge.bin", Self.noise(96 << 20, seed: 2))) }
+        let small: [(String, [UInt8])] = [("d/one", Array("1".utf8)), ("hello.txt", Array("hello\nworld\n".utf8))]
+        let shared: [(String, FTPContent)] =
+            [("big.iso", FTPContent.big)] + (huge ? [("huge.bin", FTPContent.huge)] : [])
         let root = directory("accounts/\(name)/root")
         try Files.makeDirectory(root + "/d")
-        var sums: [UInt8] = []
-        for (path, bytes) in files.sorted(by: { $0.0 < $1.0 }) {
+        var listed: [(path: String, digest: ContentDigest, size: Int)] = []
+        for (path, bytes) in small {
             try Files.write(bytes, to: "\(root)/\(path)")
             try Files.setMode(0o444, of: "\(root)/\(path)")
-            ChecksumFile.appendLine(ContentDigest.sha256(of: bytes), path: path.utf8, to: &sums)
+            listed.append((path, ContentDigest.sha256(of: bytes), bytes.count))
+        }
+        for (path, content) in shared {
+            try content.link(to: "\(root)/\(path)")
+            listed.append((path, content.digest, content.size))
+        }
+        var sums: [UInt8] = []
+        for file in listed.sorted(by: { $0.path < $1.path }) {
+            ChecksumFile.appendLine(file.digest, path: file.path.utf8, to: &sums)
         }
         try Files.write(sums, to: root + "/SHA256SUMS")
         let now = Timestamp(seconds: Int64(time(nil)))
@@ -56,23 +62,9 @@ struct FTPServer: Sendable {
             account: try AccountID(name), customer: try CustomerName("acme"),
             items: [Item(product: try ProductName("demo"), version: try VersionName("1"))], created: now,
             expires: now + lifetime, policy: policy, order: 0, request: .random(),
-            passwordDigest: ContentDigest.sha256(of: Array(Self.password.utf8)), fileCount: files.count,
-            bytes: files.reduce(0) { $0 + $1.1.count })
+            passwordDigest: ContentDigest.sha256(of: Array(Self.password.utf8)), fileCount: listed.count,
+            bytes: listed.reduce(0) { $0 + $1.size })
         try Files.write(record.serialized(), to: directory("accounts/\(name)/record"))
-    }
-
-    /// Bytes that no file system or link can compress away; xorshift.
-    private static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-        var state = seed &* 0x9E37_79B9_7F4A_7C15
-        return [UInt8](unsafeUninitializedCapacity: count) { out, initialized in
-            for index in stride(from: 0, to: count, by: 8) {
-                state ^= state << 13
-                state ^= state >> 7
-                state ^= state << 17
-                withUnsafeBytes(of: state) { for (offset, byte) in $0.enumerated() { out[index + offset] = byte } }
-            }
-            initialized = count
-        }
     }
 
     /// Starts it, runs `body`, stops it; throws its log when it did not end well.

@@ -33,8 +33,9 @@ import Testing
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
         let store = AccountStore(area: try fixture.area())
-        guard case .admitted(let account) = store.admit(
-            name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
         else { throw TestFailure("not admitted") }
         account.sessions = 1
         store.watch(now: now, second: 1)
@@ -53,8 +54,9 @@ import Testing
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
         let store = AccountStore(area: try fixture.area())
-        guard case .admitted(let account) = store.admit(
-            name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
         else { throw TestFailure("not admitted") }
         account.sessions = 1
         let files = FileManager.default
@@ -62,7 +64,8 @@ import Testing
         try files.createDirectory(atPath: withdrawn, withIntermediateDirectories: true)
         let place = fixture.directory("\(fixture.account)/record")
         let record = try AccountRecord(bytes: Array(Data(contentsOf: URL(fileURLWithPath: place))))
-        try Data(record.withdrawn(at: now, policy: .grace(seconds: 30)).serialized()).write(to: URL(fileURLWithPath: place))
+        try Data(record.withdrawn(at: now, policy: .grace(seconds: 30)).serialized()).write(
+            to: URL(fileURLWithPath: place))
         try files.moveItem(atPath: fixture.directory(fixture.account.text), toPath: "\(withdrawn)/\(fixture.account)")
         store.watch(now: now, second: 1)
         #expect(account.ended == .until(now + 30))
@@ -72,20 +75,24 @@ import Testing
     @Test func digestsAreFound() throws {
         var files: [String: [UInt8]] = [:]
         for product in ["b-2", "a-1", "a-10"] {
-            for index in 0..<700 { files["\(product)/dir \(index % 7)/file-\(index)"] = Array("\(product) \(index)".utf8) }
+            for index in 0..<700 {
+                files["\(product)/dir \(index % 7)/file-\(index)"] = Array("\(product) \(index)".utf8)
+            }
             files["\(product)/back\\slash"] = Array(product.utf8)
         }
         let fixture = try AccountFixture(files)
         let store = AccountStore(area: try fixture.area())
-        guard case .admitted(let account) = store.admit(
-            name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())
         else { throw TestFailure("not admitted") }
         for (path, content) in files {
             let place = try #require(VirtualPath.root.resolving(Array(path.utf8)))
             #expect(account.digest(of: place) == ContentDigest.sha256(of: content), "\(path)")
         }
         for missing in ["SHA256SUMS", "a-1", "a-1/dir 0", "a-1/dir 0/file-00", "zzz/x", "0"] {
-            #expect(account.digest(of: try #require(VirtualPath.root.resolving(Array(missing.utf8)))) == nil, "\(missing)")
+            #expect(
+                account.digest(of: try #require(VirtualPath.root.resolving(Array(missing.utf8)))) == nil, "\(missing)")
         }
     }
 }

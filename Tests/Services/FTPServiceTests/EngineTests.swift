@@ -1,7 +1,7 @@
 import ConfigurationSchema
 import FFSModel
 import FTPProtocol
-import FTPService
+@testable import FTPService
 import SystemSupport
 import TestSupport
 import Testing
@@ -134,7 +134,8 @@ import Testing
         #expect(passive.announced(to: inside, local: inside).description == "10.0.0.1")
         #expect(try settings("ftp.proxies", "10.0.0.0/8, ::1").proxies.contains(inside))
         for (key, text) in [
-            ("ftp.passive-address", "example.com"), ("ftp.passive-address", "::1"), ("ftp.passive-address", "10.0.0.0/33=10.0.0.1"),
+            ("ftp.passive-address", "example.com"), ("ftp.passive-address", "::1"),
+            ("ftp.passive-address", "10.0.0.0/33=10.0.0.1"),
             ("ftp.proxies", "10.0.0.0/8/8"), ("ftp.proxies", "balancer"),
         ] {
             #expect(throws: Failure.self, "\(key) \(text)") { try settings(key, text) }

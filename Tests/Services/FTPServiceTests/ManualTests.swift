@@ -12,8 +12,10 @@ import Testing
         var current: [String] = []
         for line in lines {
             if line.hasPrefix(".It Ic ") {
-                current = line.dropFirst(7).split(separator: " ").prefix { $0.allSatisfy { $0.isUppercase || $0.isNumber || $0 == "," } }
-                    .map(String.init).filter { $0 != "," }
+                current = line.dropFirst(7).split(separator: " ").prefix {
+                    $0.allSatisfy { $0.isUppercase || $0.isNumber || $0 == "," }
+                }
+                .map(String.init).filter { $0 != "," }
             }
             for verb in current { entries[verb, default: ""] += line + "\n" }
         }
