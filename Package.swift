@@ -197,7 +197,7 @@ let package = Package(
         tests("Protocols", "Requests", ["Requests", "Tobj", "FFSModel", "TestSupport"]),
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
-        tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel"]),
+        tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FTPProtocol", "FFSModel"]),
         tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
         tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),

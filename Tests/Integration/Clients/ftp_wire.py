@@ -73,6 +73,17 @@ class Client:
         assert reply.startswith(str(code)), f"{command}: {reply}, not {code}"
         return reply
 
+    def reply_is_missing(self, seconds=0.05):
+        """Whether nothing more is said; some clients take an extra reply for the next command's."""
+        timeout = self.sock.gettimeout()
+        self.sock.settimeout(seconds)
+        try:
+            self.buffer += self.sock.recv(65536)
+        except (TimeoutError, ssl.SSLWantReadError):
+            pass
+        self.sock.settimeout(timeout)
+        return not self.buffer
+
     def expect_end(self, timeout=15):
         """Nothing more comes but the end of the connection."""
         self.sock.settimeout(timeout)

@@ -119,6 +119,11 @@ struct FTPServer: Sendable {
             guard result.status == 0 else {
                 throw TestFailure("\(name): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
             }
+            // A worker that fell is replaced at once, and a client that tries again may not notice; 9 is a test's own.
+            let falls = daemon.log.lines.filter {
+                $0.contains("worker ended") && $0.contains("signal") && !$0.contains("signal 9")
+            }
+            guard falls.isEmpty else { throw TestFailure("\(name): \(falls)\n\(daemon.log.suffix(6_000))") }
         }
     }
 }

@@ -8,6 +8,8 @@ struct Player {
     var machine: SessionMachine
     /// Passwords that are accepted.
     var password = "secret"
+    /// The client's address.
+    var peer = IPAddress(v4: 0xC000_0207)
 
     init(_ policy: SessionPolicy = SessionPolicy(), signedIn: Bool = false) {
         machine = SessionMachine(policy: policy)
@@ -54,9 +56,7 @@ struct Player {
             guard case .range(let first, let last) = command.argument else { return "?" }
             return shown(machine.rang(first: first, last: last))
         case .port, .eprt:
-            guard case .endpoint(let endpoint) = command.argument, let peer = IPAddress(text: "192.0.2.7".utf8) else {
-                return "?"
-            }
+            guard case .endpoint(let endpoint) = command.argument else { return "?" }
             return shown(machine.active(endpoint, peer: peer))
         case .pasv:
             if let refusal = machine.pasv() { return shown(refusal) }
@@ -71,6 +71,7 @@ struct Player {
         case .cwd:
             guard let path = machine.directory.resolving(command.path ?? []) else { return "too long" }
             return shown(machine.changed(to: path))
+        case .host: return shown(machine.host)
         case .feat: return shown(machine.feat)
         case .opts: return shown(machine.opts(command.text))
         case .help: return shown(machine.help(command.argument))

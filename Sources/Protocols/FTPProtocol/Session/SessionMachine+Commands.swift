@@ -124,6 +124,11 @@ extension SessionMachine {
             ? Reply(200, "Replies are in English.") : Reply(504, "Replies are in English only.")
     }
 
+    /// HOST comes before USER (RFC 7151 §3.1); every name is the same host here.
+    package var host: Reply {
+        isAnonymous ? Reply(220, "All names are one host here.") : Reply(503, "HOST comes before USER.")
+    }
+
     /// CLNT and CSID: kept for the log, printable and short.
     package mutating func named(_ text: [UInt8]) {
         client = String(
@@ -138,9 +143,34 @@ extension SessionMachine {
         let lines = [
             "Connected from \(peer)",
             isSignedIn ? "Signed in to \(String(decoding: account, as: UTF8.self))" : "Not signed in",
-            "TYPE: \(type), STRU: \(structure), MODE: S", "TLS: \(tls)",
+            "TYPE: \(type), STRU: \(structure), MODE: S", "Data: \(dataSetup.summary(isExtendedPassiveOnly))",
+            "Next transfer: \(restart.summary)", "TLS: \(tls)",
             isTransferring ? "A transfer is running" : "No transfer is running",
         ]
         return Reply(211, "Status of this session:", inner: lines.map { Array($0.utf8) }, last: "End of status")
+    }
+}
+
+extension SessionMachine.DataSetup {
+    /// For STAT.
+    fileprivate func summary(_ isExtendedPassiveOnly: Bool) -> String {
+        let setup =
+            switch self {
+            case .none: "not set up"
+            case .passive: "passive"
+            case .active(let endpoint): "to \(endpoint)"
+            }
+        return setup + (isExtendedPassiveOnly ? ", EPSV only" : "")
+    }
+}
+
+extension Restart {
+    /// For STAT.
+    fileprivate var summary: String {
+        switch self {
+        case .whole: "whole"
+        case .from(let first): "from byte \(first)"
+        case .range(let first, let last): "bytes \(first) to \(last)"
+        }
     }
 }

@@ -110,6 +110,9 @@ package struct SessionMachine: Sendable {
 
     package var isSignedIn: Bool { if case .signedIn = access { true } else { false } }
 
+    /// Whether nobody has been named since the greeting, REIN or AUTH.
+    var isAnonymous: Bool { if case .anonymous = access { true } else { false } }
+
     /// The account signed in to, or empty.
     package var account: [UInt8] { if case .signedIn(let account) = access { account } else { [] } }
 

@@ -10,7 +10,7 @@ extension ControlSession {
         case .acct: reply(Reply(202, "Not needed."))
         case .rein: reinitialize()
         case .quit: quit()
-        case .host: reply(Reply(220, "All names are one host here."))
+        case .host: reply(machine.host)
         case .auth: auth(command.text)
         case .pbsz: reply(machine.pbsz(command.number))
         case .prot: reply(machine.prot(command.text))

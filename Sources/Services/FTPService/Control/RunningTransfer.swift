@@ -94,7 +94,9 @@ extension ControlSession {
                 if take(accepted.take(), from: caller) { return }
             }
         } catch { return dataConnectionFailed("The server is out of resources; try later.") }
-        listener.wait { [unowned self] socket, caller in
+        // Held until the end of the call: what is taken may be the session's last transfer.
+        listener.wait { [weak self] socket, caller in
+            guard let self else { return }
             if take(socket, from: caller) { flush() }
         }
     }
@@ -136,7 +138,8 @@ extension ControlSession {
             guard let from = SocketAddress(bytes: local.bytes, port: 0, scope: local.scope),
                 let to = SocketAddress(bytes: peer.bytes, port: endpoint.port, scope: peer.scope)
             else { return dataConnectionFailed("Cannot connect.") }
-            let connector = try ActiveConnector(from: from, to: to, loop: worker.loop) { [unowned self] socket, why in
+            let connector = try ActiveConnector(from: from, to: to, loop: worker.loop) { [weak self] socket, why in
+                guard let self else { return }
                 if let socket {
                     connected(socket)
                 } else {
