@@ -96,9 +96,11 @@ package final class Transfer: EventLoop.Source {
     package override func ready(_ readiness: Readiness) {
         guard let loop else { return }
         let before = progress.bytes
+        let wasAgreeing = phase == .handshake
         let wanted = advance(budget: Self.slice)
         guard phase != .ended else { return }
-        if progress.bytes != before || phase == .handshake { loop.setDeadline(self, in: patience) }
+        // A handshake that drips has no more time than one that stands still.
+        if progress.bytes != before || (wasAgreeing && phase != .handshake) { loop.setDeadline(self, in: patience) }
         loop.watch(self, wanted)
     }
 

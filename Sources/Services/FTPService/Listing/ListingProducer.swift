@@ -5,13 +5,18 @@ import SystemSupport
 /// Makes a listing piece by piece on whichever thread sends it. Memory is bounded: up to 16,384 names of one directory
 /// are held to be sorted; a larger directory comes in the file system's order.
 final class ListingProducer: ChunkProducer {
+    /// 24 bytes: a session whose client does not read may hold 16,384 of them.
     private struct Item {
-        let start: Int
-        let length: Int
-        let isDirectory: Bool
         let size: Int64
         let modified: Int64
+        let start: UInt32
+        let length: UInt16
+        /// Permission bits, and ``directoryBit``.
         let mode: UInt16
+
+        static let directoryBit: UInt16 = 0x8000
+        var isDirectory: Bool { mode & Self.directoryBit != 0 }
+        var name: Range<Int> { Int(start)..<Int(start) + Int(length) }
     }
 
     private static let mostSorted = 16_384
@@ -128,17 +133,18 @@ final class ListingProducer: ChunkProducer {
     private func add(_ entry: Descriptor.ListedEntry) {
         if let glob = request.glob, !glob.matches(entry.name) { return }
         if request.isRecursive, entry.isDirectory { subdirectories.append(Array(entry.name)) }
+        let mode = UInt16(entry.permissions & 0o777) | (entry.isDirectory ? Item.directoryBit : 0)
         items.append(
             Item(
-                start: names.count, length: entry.name.count, isDirectory: entry.isDirectory, size: entry.size,
-                modified: entry.modified, mode: UInt16(entry.permissions & 0o777)))
+                size: entry.size, modified: entry.modified, start: UInt32(names.count),
+                length: UInt16(entry.name.count), mode: mode))
         names.append(contentsOf: entry.name)
     }
 
     private func sort() {
         names.withUnsafeBufferPointer { names in
             items.sort { a, b in
-                names[a.start..<a.start + a.length].lexicographicallyPrecedes(names[b.start..<b.start + b.length])
+                names[a.name].lexicographicallyPrecedes(names[b.name])
             }
         }
     }
@@ -154,10 +160,10 @@ final class ListingProducer: ChunkProducer {
     }
 
     private func append(_ item: Item, to buffer: inout [UInt8]) {
-        let name = names[item.start..<item.start + item.length]
+        let name = names[item.name]
         var entry = ListingEntry(
             name: request.prefix + name, kind: item.isDirectory ? .directory : .file, size: UInt64(max(0, item.size)),
-            modified: Timestamp(seconds: item.modified), mode: item.mode)
+            modified: Timestamp(seconds: item.modified), mode: item.mode & 0o777)
         if let digests, !item.isDirectory, let path = current?.path.resolving(Array(name)) {
             entry.digest = digests.lookUp(path.relative, in: tree)
         }
