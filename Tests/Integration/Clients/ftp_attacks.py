@@ -556,6 +556,9 @@ def huge_directory():
         count = 0
         reply, _ = client.transfer(command, read=read)
         assert reply.startswith("226") and count == lines, (command, reply, count)
+    client.expect("STAT many/*99", 450)
+    assert client("STAT many").count("\n") == 1_001
+    assert client.transfer("NLST nowhere/*")[0].startswith("550")
     # A reader that stops in the middle costs no more.
     stalled = [signed_in() for _ in range(10)]
     for session in stalled:

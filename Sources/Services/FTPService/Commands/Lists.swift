@@ -49,6 +49,9 @@ extension ControlSession {
     /// STAT with a path: a listing inside the reply, of 1,000 names at most.
     func listStatus(_ path: [UInt8]?) {
         guard let account, let request = request(path, .long, isRecursive: false, itself: false) else { return }
+        if request.glob != nil, isLarge(request) {
+            return reply(Reply(450, "The directory is too large to look for that here; use LIST."))
+        }
         let producer = ListingProducer(request, in: account.tree)
         var text: [UInt8] = []
         while text.count < 100_000, producer.produce(into: &text) {}
@@ -74,8 +77,10 @@ extension ControlSession {
             entry.name = path ?? Array(".".utf8)
             return ListingRequest(single: entry, style, now: worker.time)
         } catch {
-            if let path, Glob.isPattern(target.name), error.errno == .noEntry {
-                var request = ListingRequest(target.parent, style, now: worker.time, directory: nil)
+            if let path, Glob.isPattern(target.name), error.errno == .noEntry,
+                let status = try? account.tree.open(target.parent, directory: true).status()
+            {
+                var request = ListingRequest(target.parent, style, now: worker.time, directory: status)
                 request.glob = Glob(target.name)
                 // Names come back with the directory that the client put in front of the pattern.
                 request.prefix = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[...$0]) } ?? []
@@ -91,6 +96,8 @@ extension ControlSession {
     /// A directory of this size (its own blocks, not its content) is read by a data thread.
     private static let largeDirectory = 64 * 1_024
 
+    private func isLarge(_ request: ListingRequest) -> Bool { (request.directory?.size ?? 0) > Self.largeDirectory }
+
     private func sendListing(_ request: ListingRequest) {
         guard let account else { return }
         _ = machine.takeRestart()
@@ -101,7 +108,7 @@ extension ControlSession {
                 TransferPlan(content: .bytes(known), opening: opening, file: nil, expected: UInt64(known.count)))
         }
         let producer = ListingProducer(request, in: account.tree)
-        if request.isRecursive || (request.directory?.size ?? 0) > Self.largeDirectory {
+        if request.isRecursive || isLarge(request) {
             producer.collects = request.cacheKey != nil
             var plan = TransferPlan(content: .produced(producer), opening: opening, file: nil, expected: nil)
             plan.onComplete = { [worker] in

@@ -7,7 +7,7 @@ struct ListingRequest: Sendable {
     let path: VirtualPath
     let style: ListingFormat.Style
     let now: Timestamp
-    /// Status of the directory; nil for patterns and single names.
+    /// Status of the directory; nil for single names.
     let directory: FileStatus?
     let single: ListingEntry?
     var isRecursive = false
