@@ -144,7 +144,8 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
-                "TLSEngine", "SystemSupport", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
+                "Commlink", "CommlinkTransport", "AuthClient", "StagingClient", "TLSEngine", "SystemSupport",
+                "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
                 nioHTTP2, crypto,
             ]),
         library(

@@ -176,9 +176,9 @@ make_certificate() {
     say "Made a self-signed certificate for $name and localhost in $1; put your own in its place for customers."
 }
 
-# make_keys CONFIG DIR: the two key bags, unless they are there
+# make_keys CONFIG DIR: the key bags, unless they are there
 make_keys() {
-    for link in web-internal web-storage; do
+    for link in web-internal web-storage storage-web; do
         [ -e "$2/$link" ] || "$programs/ffsctl" keys generate "$link" --config "$1" >/dev/null ||
             fail 73 "ffsctl could not make the key bag of $link"
     done
@@ -242,7 +242,7 @@ do_install() {
     [ -e "$destdir/etc/ffs/ffs.yaml" ] || put "$top/etc/ffs.yaml" /etc/ffs/ffs.yaml
     if [ -n "$destdir" ]; then
         say "Staged. On the target: make the users of etc/sysusers.d/ffs.conf, apply owners and modes of etc/install-manifest,"
-        say "put a certificate into /etc/ffs/tls and run: ffsctl keys generate web-internal; ffsctl keys generate web-storage"
+        say "put a certificate into /etc/ffs/tls and run ffsctl keys generate for web-internal, web-storage and storage-web"
         return
     fi
     make_certificate /etc/ffs/tls

@@ -31,7 +31,7 @@ start() {
         return 0
     fi
     # /run does not outlive a boot.
-    [ -d "$run" ] || { mkdir -p "$run" && chown root:ffs "$run" && chmod 1770 "$run"; } || return 1
+    [ -d "$run" ] || { mkdir -p "$run" && chown root:ffs "$run" && chmod 1771 "$run"; } || return 1
     # A session of its own: neither the terminal's end nor its Ctrl-C reaches the daemon.
     setsid "$sbin/$1" --config "$config" >>"$log/$1.log" 2>&1 </dev/null &
     echo $! >"$run/$1.pid"

@@ -95,10 +95,13 @@ ftp:
   port: $((base_port + 1))
   https-port: $((base_port + 2))
   public-host: localhost
+  relay-host: 127.0.0.1
   certificate: $state/etc/ffs/tls/cert.pem
   private-key: $state/etc/ffs/tls/key.pem
 web:
   port: $base_port
+  relay-address: 127.0.0.1
+  relay-base-port: $((base_port + 30))
   certificate: $state/etc/ffs/tls/cert.pem
   private-key: $state/etc/ffs/tls/key.pem
 YAML
@@ -239,6 +242,27 @@ JSON
     demo_fetch FTP "$ftp"
     demo_fetch FTPS "$ftp" --ssl-reqd
     demo_fetch HTTPS "$https"
+    demo_own_name
+}
+
+# The customer's own name and password at the FTP server, which stages on the fly all that they are entitled to.
+demo_own_name() {
+    step "Signing in to FTPS with the customer's own name and password"
+    (umask 077 && printf 'user = "demo:%s"\n' "$password" >"$work/customer")
+    file=ffs-release-1.0/ffs.tar.gz
+    # Right after the start of all daemons the gate may still be on its way to the relay.
+    tries=0
+    start=$(seconds)
+    until curl -q -sS --fail --cacert "$cert" -K "$work/customer" --ssl-reqd "$ftp/$file" -o "$work/own-name"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 5 ] || fail 69 "the customer could not sign in to FTPS with their own name; see ffsftpd's log"
+        sleep 1
+        start=$(seconds)
+    done
+    timed "sign in by own name, stage all, fetch" "$start"
+    fetched=$(sha256 <"$work/own-name")
+    [ "$fetched" = "$(digest_of "$file")" ] || fail 65 "$file came by the customer's own name as $fetched"
+    say "    $file $fetched"
 }
 
 # demo_api PATH BODY CURL-OPTION…: one call of the web front's JSON API

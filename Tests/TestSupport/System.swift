@@ -13,6 +13,7 @@ package final class System: Sendable {
     package let httpsPort: Int
     package let authPorts: ClosedRange<Int>
     package let stagePorts: ClosedRange<Int>
+    package let relayPorts: ClosedRange<Int>
     /// Words before every program: setpriv(1) where the tests are root and this system shall not be.
     private let prefix: [String]
     private let running = Mutex<[Daemon: DaemonProcess]>([:])
@@ -39,6 +40,7 @@ package final class System: Sendable {
         httpsPort = try Ports.one()
         authPorts = try Ports.range(8)
         stagePorts = try Ports.range(8)
+        relayPorts = try Ports.range(8)
         let steppingDown = unprivileged && Self.isRoot
         prefix = steppingDown ? ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] : []
         let owned = Self.isRoot && !unprivileged
@@ -50,7 +52,7 @@ package final class System: Sendable {
         try configure(settings)
         try await makeCertificate()
         if steppingDown { try await command("chown", "-R", "nobody:nogroup", directory.path).succeeded() }
-        for link in ["web-internal", "web-storage"] { try await ctl("keys", "generate", link).succeeded() }
+        for link in ["web-internal", "web-storage", "storage-web"] { try await ctl("keys", "generate", link).succeeded() }
         try await manifest.apply(below: directory.path, directories: false, owned: owned)
     }
 
@@ -116,6 +118,7 @@ package final class System: Sendable {
             "run.directory": directory("run/ffs"), "state.directory": directory("var/lib/ffs"),
             "log.directory": directory("var/log/ffs"), "commlink.keybag-directory": keyBags,
             "auth.base-port": "\(authPorts.lowerBound)", "staging.base-port": "\(stagePorts.lowerBound)",
+            "web.relay-base-port": "\(relayPorts.lowerBound)",
             "staging.repository": repository, "staging.accounts": accounts, "ftp.port": "\(ftpPort)",
             "ftp.https-port": "\(httpsPort)", "web.port": "\(webPort)", "web.certificate": certificate,
             "web.private-key": directory("etc/ffs/tls/key.pem"), "ftp.certificate": certificate,

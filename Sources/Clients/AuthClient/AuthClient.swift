@@ -30,10 +30,14 @@ package struct AuthClient: Sendable {
     }
 
     /// Everything the customer may have now, newest release first within each product; every page of it.
-    package func entitlements(of customer: CustomerName, trace: TraceID? = nil) async throws(Failure) -> [Entitlement] {
+    ///
+    /// - Parameter holding: an order that does not count against order limits (``AuthEntitlements/holding``).
+    package func entitlements(
+        of customer: CustomerName, holding: Int? = nil, trace: TraceID? = nil
+    ) async throws(Failure) -> [Entitlement] {
         var all: [Entitlement] = []
         while true {
-            let page = try await send(AuthEntitlements(customer: customer, after: all.last?.item), trace: trace)
+            let page = try await send(AuthEntitlements(customer: customer, after: all.last?.item, holding: holding), trace: trace)
             all += page.entitlements
             guard page.more, !page.entitlements.isEmpty else { return all }
         }

@@ -133,18 +133,18 @@ struct KeysCommand: AsyncParsableCommand {
     }
 }
 
-/// A link that has key bags: every one but the control socket.
+/// A link that has key bags: every one but the local sockets.
 struct KeyedLink: ExpressibleByArgument, CaseIterable {
     let link: Link
     var rawValue: String { link.rawValue }
 
     private init(_ link: Link) { self.link = link }
 
-    static var allCases: [KeyedLink] { Link.allCases.filter { $0 != .control }.map(KeyedLink.init) }
+    static var allCases: [KeyedLink] { Link.allCases.filter(\.hasKeyBag).map(KeyedLink.init) }
     static var allValueStrings: [String] { allCases.map(\.rawValue) }
 
     init?(argument: String) {
-        guard let link = Link(rawValue: argument), link != .control else { return nil }
+        guard let link = Link(rawValue: argument), link.hasKeyBag else { return nil }
         self.init(link)
     }
 }

@@ -10,11 +10,12 @@ import FTPService
 
     @OptionGroup var options: DaemonOptions
 
-    /// A worker is this same program with a first word that only the supervisor gives. It must confine itself while it
+    /// A worker, or the gate, is this same program with a first word that only the supervisor gives. It must confine itself while it
     /// has one thread, so nothing else may run before.
     static func main() {
         let words = Array(CommandLine.arguments.dropFirst())
         if words.first == "worker" { WorkerProcess.run(words) }
+        if words.first == "gate" { GateProcess.run(words) }
         main(nil)
     }
 

@@ -18,7 +18,7 @@ extension Options {
             "ftp.greeting", "FFS ready.", "Text of the reply that greets a client.")
 
         package static let all: [any AnyOption] =
-            [user, address, port, implicitPort, httpsPort, publicHost, greeting] + engine + tls + data + limits
+            [user, address, port, implicitPort, httpsPort, publicHost, greeting] + engine + tls + signIn + data + limits
 
         // MARK: Processes and threads
 
@@ -50,6 +50,23 @@ extension Options {
         )
 
         private static let tls: [any AnyOption] = [certificate, privateKey, controlTLS, dataTLS, sessionReuse]
+
+        // MARK: Customers' own names
+
+        package static let relayHost = Option(
+            "ftp.relay-host", "",
+            "Host of the ffswebd that relays sign-ins (web.relay-address, web.relay-base-port): customers may then sign in to FTP with their own name and password, and all that they are entitled to is staged. Empty: accounts alone may sign in."
+        )
+        package static let customerSignIn = Option(
+            "ftp.customer-sign-in", CustomerSignIn.tls,
+            "Where ftp.relay-host is set: whether customers may sign in with their own password under TLS alone (tls), also in clear (any), or not at all (off)."
+        )
+        package static let customerLifetime = Option(
+            "ftp.customer-lifetime", 86_400, unit: "s", bounds: 600...31_536_000,
+            "How long an account lives that such a sign-in stages; sign-ins in its first half come to the same account, unless what the customer may have has changed. An entitlement that ends earlier ends the account with it."
+        )
+
+        private static let signIn: [any AnyOption] = [relayHost, customerSignIn, customerLifetime]
 
         // MARK: Data connections
 
@@ -112,6 +129,7 @@ extension Options {
 
     package enum Requirement: String, OptionChoice { case off, allow, require }
     package enum Reuse: String, OptionChoice { case off, prefer, require }
+    package enum CustomerSignIn: String, OptionChoice { case off, tls, any }
     package enum DataPeer: String, OptionChoice { case same, any }
 }
 

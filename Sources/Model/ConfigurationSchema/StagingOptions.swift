@@ -35,6 +35,9 @@ extension Options {
             "How long a withdrawn account's record is kept: a repeated request is told that it is gone instead of getting a new account."
         )
 
+        /// In run.directory: where ffsftpd's gate asks ffsstaged for customers' accounts.
+        package static let signInSocket = "ffsstaged.sign-in.sock"
+
         package static let all: [any AnyOption] = [
             user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
             reapRate, remember,

@@ -58,10 +58,19 @@ extension Options {
             "web.keep-alive", 60, unit: "s", bounds: 1...3_600,
             "How long an idle connection stays open between requests.")
 
+        package static let relayAddress = Option(
+            "web.relay-address", "",
+            "Address on which ffswebd relays customers' sign-ins from storage hosts to ffsauthd; 127.0.0.1 where ffsftpd runs on the same machine. Empty: no relay. Needs the key bag of storage-web."
+        )
+        package static let relayBasePort = Option(
+            "web.relay-base-port", 7660, unit: "port", bounds: 1...65_000, "First port of the relay's commlink range.")
+        package static let relayPortCount = Option(
+            "web.relay-port-count", 8, unit: "ports", bounds: 1...64, "Ports in the range.")
+
         package static let all: [any AnyOption] = [
             user, address, port, plainPort, certificate, privateKey, siteName, contact, sessionIdle, sessionLifetime,
             sessions, signInRate, accountLifetime, accountLifetimeMin, accountLifetimeMax, connections,
-            connectionsPerSource, requestTimeout, keepAlive,
+            connectionsPerSource, requestTimeout, keepAlive, relayAddress, relayBasePort, relayPortCount,
         ]
     }
 }

@@ -136,12 +136,16 @@ package struct Entitlement: Sendable, Hashable {
 /// `auth.entitlements`: everything the customer may have now, newest release first within each product,
 /// a page at a time. A customer who may not sign in may have nothing.
 ///
-///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <limit>100</limit>?
+///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <holding>17</holding>?
+///     <limit>100</limit>?
 package struct AuthEntitlements: RequestMessage {
     package static var type: RequestType { .authEntitlements }
     package let customer: CustomerName
     /// The last item of the page before.
     package let after: Item?
+    /// An order that does not count against its grants' order limits: who asks has an account for it, and wants to know
+    /// whether that account is still what the customer may have.
+    package let holding: Int?
     package let limit: Int
 
     package struct Reply: ReplyMessage {
@@ -162,22 +166,27 @@ package struct AuthEntitlements: RequestMessage {
         package var body: [Element] { entitlements.map(\.element) + (more ? [Element("more")] : []) }
     }
 
-    package init(customer: CustomerName, after: Item? = nil, limit: Int = PageBudget.limits.upperBound) {
+    package init(
+        customer: CustomerName, after: Item? = nil, holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
+    ) {
         self.customer = customer
         self.after = after
+        self.holding = holding
         self.limit = limit
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "after", "limit"])
+        try fields.allowOnly(["customer", "after", "holding", "limit"])
         customer = try fields.name("customer")
         after = try fields.optionalItem("after")
+        holding = fields.optional("holding") == nil ? nil : try fields.integer("holding", in: 1...Int.max)
         limit = try fields.pageLimit()
     }
 
     package var body: [Element] {
         var body: [Element] = [.field("customer", customer)]
         if let after { body.append(after.element(named: "after")) }
+        if let holding { body.append(.field("holding", holding)) }
         return body + [.field("limit", limit)]
     }
 }

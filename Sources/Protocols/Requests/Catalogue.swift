@@ -7,8 +7,16 @@ package enum Link: String, Sendable, CaseIterable {
     case webInternal = "web-internal"
     /// Web front → ffsstaged.
     case webStorage = "web-storage"
+    /// ffsftpd's gate → the relay in ffswebd, with a bag of its own: were it that of `web-storage`, whoever sits between
+    /// the hosts could turn a conversation round and lead ffswebd's requests to the relay, or the gate's to ffsstaged.
+    case storageWeb = "storage-web"
+    /// ffsftpd's gate → ffsstaged on the same machine, over a UNIX socket; no key bag, the kernel names the peer.
+    case signIn = "sign-in"
     /// ffsctl → a daemon on the same machine, over its UNIX socket; no key bag, the kernel names the peer.
     case control
+
+    /// Whether it crosses hosts, and so has key bags.
+    package var hasKeyBag: Bool { self != .control && self != .signIn }
 }
 
 /// Every request type and which links may send it: the table behind "anything else is refused and logged".
@@ -50,9 +58,11 @@ package enum RequestType: String, Sendable, CaseIterable {
     /// The links on which the request is served.
     package var links: Set<Link> {
         switch self {
-        case .ping: [.webInternal, .webStorage, .control]
-        case .authLogin, .authEntitlements, .authPassword, .authOrder: [.webInternal, .control]
-        case .stageCreate, .stageExtend, .stageRevoke, .stageStatus, .stageList: [.webStorage, .control]
+        case .ping: Set(Link.allCases)
+        case .authLogin, .authEntitlements, .authOrder: [.webInternal, .storageWeb, .control]
+        case .authPassword: [.webInternal, .control]
+        case .stageCreate, .stageStatus: [.webStorage, .signIn, .control]
+        case .stageExtend, .stageRevoke, .stageList: [.webStorage, .control]
         case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerList, .customerDelete,
             .productUpdate, .productList, .entitlementGrant, .entitlementRevoke, .entitlementList, .orderList,
             .nodeRegister, .nodeList, .daemonStatus, .daemonReload, .ftpWho, .ftpKick, .ftpDrain, .ftpRestart,

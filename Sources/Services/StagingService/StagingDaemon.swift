@@ -1,5 +1,6 @@
 package import ConfigurationSchema
 package import DaemonKit
+import CommlinkTransport
 import FFSModel
 import Logging
 import Metrics
@@ -47,7 +48,27 @@ package struct StagingDaemon: Daemon {
             environment, link: .webStorage, address: configuration[Options.Staging.address],
             ports: first...(first + configuration[Options.Staging.portCount] - 1), table: requestTable)
         // Ended in reverse order: the threads stop when nobody can ask any more.
-        services = [EngineService(engine: engine), commlink]
+        services = [EngineService(engine: engine), commlink] + (try Self.signInSocket(environment, requestTable))
+    }
+
+    /// The socket at which ffsftpd's gate asks for customers' accounts; none where they cannot sign in there.
+    private static func signInSocket(
+        _ environment: DaemonEnvironment, _ table: RequestTable
+    ) throws(Failure) -> [any Service] {
+        let configuration = environment.configuration
+        guard !configuration[Options.FTP.relayHost].isEmpty, configuration[Options.FTP.customerSignIn] != .off else {
+            return []
+        }
+        let reader: SystemUser?
+        do { reader = try SystemUser(named: configuration[Options.FTP.user]) } catch {
+            throw error.failure("cannot look up ftp.user", .configuration)
+        }
+        return [
+            ControlService(
+                ControlServer(
+                    path: configuration[Options.Common.runDirectory] + "/" + Options.Staging.signInSocket,
+                    link: .signIn, group: reader?.group, table: table, logger: environment.logger))
+        ]
     }
 
     package func reload(_ environment: DaemonEnvironment) async throws { try commlink.reload() }

@@ -11,7 +11,8 @@ import StagingClient
 import Synchronization
 import SystemSupport
 
-/// ffswebd(8): the pages and the API over HTTPS, with commlinks to ffsauthd and ffsstaged.
+/// ffswebd(8): the pages and the API over HTTPS, with commlinks to ffsauthd and ffsstaged; and the relay through which
+/// storage hosts ask ffsauthd.
 package struct WebDaemon: Daemon {
     package static var name: String { "ffswebd" }
     package static var user: Option<String>? { Options.Web.user }
@@ -23,6 +24,8 @@ package struct WebDaemon: Daemon {
     private let certificate: ServerCertificate
     private let bags: [KeyBagStore]
     private let clients: CommlinkClients
+    /// nil without web.relay-address.
+    private let relay: CommlinkService?
 
     package static func prepare(_ environment: DaemonEnvironment) throws {
         try sockets.open(environment.configuration)
@@ -54,6 +57,7 @@ package struct WebDaemon: Daemon {
         self.certificate = certificate
         bags = [internalBags, storageBags]
         clients = CommlinkClients(auth, staging)
+        relay = try Self.relay(environment, auth: AuthClient(auth))
         server = WebServer(
             sockets: Self.sockets.take(), certificate: certificate, front: { current.front },
             limits: WebServer.Limits(configuration), log: log)
@@ -64,7 +68,7 @@ package struct WebDaemon: Daemon {
         RequestTable(daemon: Self.name, version: ffsVersion, clock: { SystemClock.now() })
     }
 
-    package var services: [any Service] { [clients, server, SessionSweeper(current: current)] }
+    package var services: [any Service] { [clients, server, SessionSweeper(current: current)] + (relay.map { [$0] } ?? []) }
 
     package var counts: [DaemonStatus.Reply.Value] {
         [.init("ffs_web_sessions", current.front.sessions.count)]
@@ -76,6 +80,7 @@ package struct WebDaemon: Daemon {
             certificate: DownloadCertificate(file: environment.configuration[Options.FTP.certificate]))
         try certificate.reload()
         for store in bags { try store.reload() }
+        try relay?.reload()
         current.replace(front)
     }
 
@@ -92,7 +97,20 @@ package struct WebDaemon: Daemon {
         } catch {
             finding = CheckFinding(.error, "web.certificate", error.description)
         }
-        return [finding, environment.checkKeyBag(of: .webInternal), environment.checkKeyBag(of: .webStorage)]
+        let links: [Link] =
+            [.webInternal, .webStorage] + (configuration[Options.Web.relayAddress].isEmpty ? [] : [.storageWeb])
+        return [finding] + links.map(environment.checkKeyBag)
+    }
+
+    private static func relay(_ environment: DaemonEnvironment, auth: AuthClient) throws(Failure) -> CommlinkService? {
+        let address = environment.configuration[Options.Web.relayAddress]
+        guard !address.isEmpty else { return nil }
+        var table = RequestTable(daemon: name, version: ffsVersion, clock: { SystemClock.now() })
+        Relay(auth: auth, steady: { SystemClock.sinceBoot() / 1_000_000_000 }).add(to: &table)
+        return try CommlinkService(
+            environment, link: .storageWeb, address: address,
+            ports: ports(environment.configuration, Options.Web.relayBasePort, Options.Web.relayPortCount),
+            table: table)
     }
 
     private static func ports(

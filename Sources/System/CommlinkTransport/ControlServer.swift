@@ -8,23 +8,29 @@ import Synchronization
 import SystemSupport
 import Tobj
 
-/// Serves a request table on a UNIX stream socket for ffsctl(8): one Tobj document a line (LF) each way.
+/// Serves a request table on a UNIX stream socket, for ffsctl(8) or for a daemon's neighbour on the same machine: one
+/// Tobj document a line (LF) each way.
 ///
 /// The kernel names the peer (SO_PEERCRED); served are root, the daemon's own user and members of the socket's group.
 package final class ControlServer: Sendable {
     private let path: String
+    private let group: UInt32?
     private let logger: Logger
     private let dispatcher: RequestDispatcher
     private let listener = Mutex<(any Channel)?>(nil)
     private let registry = ConnectionRegistry(maximum: 64) { _ in }
 
-    package init(path: String, table: RequestTable, logger: Logger) {
+    /// - Parameters:
+    ///   - link: which of the table's requests are served (``RequestType/links``).
+    ///   - group: whose the socket shall be; nil for the daemon's own group.
+    package init(path: String, link: Link = .control, group: UInt32? = nil, table: RequestTable, logger: Logger) {
         self.path = path
+        self.group = group
         var logger = logger
-        logger[metadataKey: "link"] = "control"
+        logger[metadataKey: "link"] = "\(link.rawValue)"
         self.logger = logger
         dispatcher = RequestDispatcher(
-            link: .control, table: table, limits: TobjLimits(), maximum: 256, logger: logger)
+            link: link, table: table, limits: TobjLimits(), maximum: 256, logger: logger)
     }
 
     /// Makes the socket, mode 0660. A socket that a killed daemon left is replaced; throws `configuration` when a
@@ -40,6 +46,12 @@ package final class ControlServer: Sendable {
         unlink(fresh)
         do {
             let channel = try await bootstrap().bind(unixDomainSocketPath: fresh).get()
+            // Not in that group, and not root: then all daemons are one user's, who is admitted anyway.
+            if let group, group != getegid(), chown(fresh, uid_t.max, group) != 0 {
+                logger.notice(
+                    "the socket's group stays this daemon's own",
+                    metadata: ["path": "\(path)", "cause": "\(String(cString: strerror(errno)))"])
+            }
             guard chmod(fresh, 0o660) == 0, rename(fresh, path) == 0 else {
                 let text = String(cString: strerror(errno))
                 unlink(fresh)

@@ -13,24 +13,31 @@ import SystemSupport
 ///
 /// Reading them again never drops a connection, and a fault in a file leaves the bags as they were.
 package final class KeyBagStore: Sendable {
-    package let directory: String
     package let link: Link
-    private let allowTestKeys: Bool
-    private let logger: Logger
+    /// Reads the files anew; nil for bags that were handed over.
+    private let read: (@Sendable () throws(Failure) -> KeyRing)?
     private let ring: Mutex<KeyRing>
 
     /// Throws `configuration`, naming the file and the remedy, unless the current bag can be used.
     package init(directory: String, link: Link, allowTestKeys: Bool, logger: Logger) throws(Failure) {
-        self.directory = directory
         self.link = link
-        self.allowTestKeys = allowTestKeys
-        self.logger = logger
+        read = { () throws(Failure) in try Self.load(directory, link, allowTestKeys, logger) }
         ring = Mutex(try Self.load(directory, link, allowTestKeys, logger))
     }
 
+    /// The bag that another process has read and handed over: for one that must not open the files itself.
+    package init(link: Link, current: KeyBag) {
+        self.link = link
+        read = nil
+        ring = Mutex(KeyRing(current: current))
+    }
+
+    /// Another bag was handed over.
+    package func replace(current: KeyBag) { ring.withLock { $0 = KeyRing(current: current) } }
+
     /// Reads the files again (SIGHUP). When it throws, the bags in memory stay in force.
     package func reload() throws(Failure) {
-        let fresh = try Self.load(directory, link, allowTestKeys, logger)
+        guard let fresh = try read?() else { return }
         ring.withLock { $0 = fresh }
     }
 

@@ -11,8 +11,13 @@ package struct DaemonEnvironment: Sendable {
     package let logger: Logger
     /// Whether key bags made for tests are accepted.
     package let allowTestKeys: Bool
+    /// `--check`: an operator asks, and nothing is going to be served.
+    package let isCheck: Bool
 
-    package init(name: String, configuration: Configuration, logger: Logger, allowTestKeys: Bool) {
+    package init(
+        name: String, configuration: Configuration, logger: Logger, allowTestKeys: Bool, isCheck: Bool = false
+    ) {
+        self.isCheck = isCheck
         self.name = name
         self.configuration = configuration
         self.logger = logger

@@ -95,7 +95,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
     private func environment(_ configuration: Configuration) -> DaemonEnvironment {
         DaemonEnvironment(
             name: D.name, configuration: configuration, logger: Logger(label: D.name),
-            allowTestKeys: options.allowTestKeys)
+            allowTestKeys: options.allowTestKeys, isCheck: options.check)
     }
 
     private func checkRunDirectory(_ configuration: Configuration) -> [CheckFinding] {

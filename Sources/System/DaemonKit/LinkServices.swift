@@ -79,15 +79,15 @@ package struct CommlinkClients: Service {
     }
 }
 
-/// The control socket as a part of a daemon.
-struct ControlService: BindingService {
+/// A UNIX socket, the control socket or another, as a part of a daemon.
+package struct ControlService: BindingService {
     private let server: ControlServer
 
-    init(_ server: ControlServer) { self.server = server }
+    package init(_ server: ControlServer) { self.server = server }
 
-    func bind() async throws { try await server.bind() }
+    package func bind() async throws { try await server.bind() }
 
-    func run() async throws {
+    package func run() async throws {
         try await withGracefulShutdownHandler {
             try await server.run()
         } onGracefulShutdown: {

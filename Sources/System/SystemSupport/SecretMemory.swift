@@ -18,4 +18,29 @@ package enum SecretMemory {
     package static func wipe(_ bytes: inout [UInt8]) {
         bytes.withUnsafeMutableBytes { if let base = $0.baseAddress { explicit_bzero(base, $0.count) } }
     }
+
+    /// The same for the first bytes.
+    package static func wipe(_ bytes: inout [UInt8], _ range: PartialRangeUpTo<Int>) {
+        bytes.withUnsafeMutableBytes { if let base = $0.baseAddress { explicit_bzero(base, range.upperBound) } }
+    }
+}
+
+/// A password on its way, in memory of its own that is overwritten when the last reference goes.
+///
+/// Sendable, unchecked: the memory is written by `init` and `deinit` alone.
+package final class SecretBytes: @unchecked Sendable {
+    private let memory: UnsafeMutableRawBufferPointer
+
+    package init(_ bytes: [UInt8]) {
+        memory = .allocate(byteCount: bytes.count, alignment: 1)
+        memory.copyBytes(from: bytes)
+    }
+
+    deinit {
+        if let base = memory.baseAddress { explicit_bzero(base, memory.count) }
+        memory.deallocate()
+    }
+
+    /// A copy, for what takes bytes.
+    package var bytes: [UInt8] { Array(memory) }
 }

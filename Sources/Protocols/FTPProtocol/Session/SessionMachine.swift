@@ -134,9 +134,10 @@ package struct SessionMachine: Sendable {
 
     package var passOutOfOrder: Reply { isSignedIn ? Reply(503, "Already signed in.") : Reply(503, "USER first.") }
 
-    package mutating func accepted() -> Reply {
+    /// - Parameter account: the account, where USER named something else.
+    package mutating func accepted(account: [UInt8]? = nil) -> Reply {
         guard case .checking(let name) = access else { return Reply(503, "USER first.") }
-        access = .signedIn(account: name)
+        access = .signedIn(account: account ?? name)
         failedSignIns = 0
         return Reply(230, "Signed in.")
     }

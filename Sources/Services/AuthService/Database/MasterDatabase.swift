@@ -95,7 +95,10 @@ package protocol MasterReading {
     func versions(of product: ProductName?, after: Item?, limit: Int) throws -> [ProductRecord]
 
     /// Everything the customer may order at `now`, each version once, newest release first within each product.
-    func offers(to customer: CustomerName, at now: Timestamp, after: Item?, limit: Int) throws -> [Offer]
+    /// - Parameter holding: an order that does not count against order limits.
+    func offers(
+        to customer: CustomerName, at now: Timestamp, after: Item?, holding: Int?, limit: Int
+    ) throws -> [Offer]
     /// The offer of just this item; nil when the customer may not order it.
     func offer(of item: Item, to customer: CustomerName, at now: Timestamp) throws -> Offer?
 

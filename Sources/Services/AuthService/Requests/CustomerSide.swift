@@ -15,7 +15,9 @@ extension AuthService {
         table.on(AuthEntitlements.self) { message, _ in
             let now = clock()
             let offers = try await database.read {
-                try $0.offers(to: message.customer, at: now, after: message.after, limit: message.limit + 1)
+                try $0.offers(
+                    to: message.customer, at: now, after: message.after, holding: message.holding,
+                    limit: message.limit + 1)
             }
             let (page, more) = PageBudget.fit(offers.map(\.entitlement), limit: message.limit) { $0.element }
             return AuthEntitlements.Reply(entitlements: page, more: more)

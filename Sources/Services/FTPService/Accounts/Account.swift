@@ -88,6 +88,25 @@ package final class AccountStore {
         } catch { return .refused("unreadable record: \(error)") }
     }
 
+    /// Whether an account is called `name`, whatever state it is in.
+    func holds(_ name: [UInt8]) -> Bool {
+        guard let id = AccountArea.account(directory: name) else { return false }
+        // What cannot be looked at is refused as an account, not asked about as a customer.
+        do { return try area.statusIfPresent(of: CPath("\(id.text)/\(AccountArea.record)")) != nil } catch {
+            return true
+        }
+    }
+
+    /// The account that was staged for `customer`, whose own password was right.
+    func open(_ id: AccountID, of customer: CustomerName, now: Timestamp) -> Admission {
+        do {
+            guard let account = try current(id) else { return .refused("no such account") }
+            guard account.record.customer == customer else { return .refused("it is another customer's") }
+            guard account.ended == nil, account.record.isLive(at: now) else { return .refused("it has ended") }
+            return .admitted(account)
+        } catch { return .refused("unreadable record: \(error)") }
+    }
+
     /// The account as its record is now; nil when there is none.
     private func current(_ id: AccountID) throws -> Account? {
         let place = CPath("\(id.text)/\(AccountArea.record)")

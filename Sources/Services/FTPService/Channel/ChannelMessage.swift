@@ -1,4 +1,5 @@
 package import FFSModel
+import SystemSupport
 package import Tobj
 
 /// What supervisor and worker say to each other over their socket pair: four bytes of length, big-endian, then a Tobj
@@ -15,6 +16,14 @@ package enum ChannelMessage: Sendable {
     /// The worker serves. One that cannot says why on standard error and ends.
     case ready
     case answer(number: Int, Element)
+    // Worker to supervisor, and supervisor to gate.
+    case signIn(SignInRequest)
+    // Gate to supervisor, and supervisor to worker.
+    case signedIn(number: Int, SignInAnswer)
+    // Supervisor to gate.
+    case gatePlan(GatePlan)
+    // Gate to supervisor.
+    case relay(RelayState)
 
     var element: Element {
         switch self {
@@ -24,6 +33,10 @@ package enum ChannelMessage: Sendable {
         case .ask(let number, let body): Element("ask", [.init("number", "\(number)".utf8)], children: [body])
         case .ready: Element("ready")
         case .answer(let number, let body): Element("answer", [.init("number", "\(number)".utf8)], children: [body])
+        case .signIn(let request): request.element
+        case .signedIn(let number, let answer): answer.element(number: number)
+        case .gatePlan(let plan): plan.element
+        case .relay(let state): state.element
         }
     }
 
@@ -42,13 +55,24 @@ package enum ChannelMessage: Sendable {
         case "answer":
             guard let number, let body = element.children.first else { return nil }
             self = .answer(number: number, body)
+        case "sign-in":
+            guard let request = SignInRequest(element) else { return nil }
+            self = .signIn(request)
+        case "signed-in":
+            guard let number, let answer = SignInAnswer(element) else { return nil }
+            self = .signedIn(number: number, answer)
+        case "gate-plan":
+            guard let plan = GatePlan(element) else { return nil }
+            self = .gatePlan(plan)
+        case "relay": self = .relay(RelayState(element))
         default: return nil
         }
     }
 
     /// The bytes on the wire.
     package var framed: [UInt8] {
-        let body = element.serialized()
+        var body = element.serialized()
+        defer { SecretMemory.wipe(&body) }
         return (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) } + body
     }
 }
@@ -69,7 +93,10 @@ package struct ChannelFramer: Sendable {
         let length = bytes[..<4].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.longest else { throw Failure(.internal, "a worker's channel carries nonsense") }
         guard bytes.count >= 4 + length else { return nil }
-        let body = Array(bytes[4..<(4 + length)])
+        var body = Array(bytes[4..<(4 + length)])
+        // Keys and passwords come this way.
+        defer { SecretMemory.wipe(&body) }
+        SecretMemory.wipe(&bytes, ..<(4 + length))
         bytes.removeFirst(4 + length)
         var limits = TobjLimits.storedFile
         limits.size = Self.longest

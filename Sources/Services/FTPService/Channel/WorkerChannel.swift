@@ -26,7 +26,9 @@ package final class WorkerChannel: EventLoop.Source {
     }
 
     package func send(_ message: ChannelMessage) {
-        output += message.framed
+        var framed = message.framed
+        output += framed
+        SecretMemory.wipe(&framed)
         write()
     }
 
@@ -65,6 +67,7 @@ package final class WorkerChannel: EventLoop.Source {
             case .wouldBlock, .end, .failed: break loop
             }
         }
+        SecretMemory.wipe(&output, ..<start)
         output.removeFirst(start)
         loop.watch(self, output.isEmpty ? .input : [.input, .output])
     }

@@ -1,26 +1,34 @@
+import FFSModel
 import FTPProtocol
 import Logging
 
 /// USER, PASS, REIN, QUIT (RFC 959 §4.1.1), AUTH (RFC 4217 §4).
 extension ControlSession {
-    func user(_ name: [UInt8]) { reply(machine.user(name)) }
+    func user(_ name: [UInt8]) { reply(refusalInClear(name) ?? machine.user(name)) }
 
     /// 230, or 530 after a fixed time.
     func pass(_ password: [UInt8]) {
         guard let name = machine.pass() else { return reply(machine.passOutOfOrder) }
+        if startCustomerSignIn(name, password) { return }
         switch worker.accounts.admit(name: name, password: password, now: worker.time) {
-        case .admitted(let account):
-            guard worker.signedIn(to: account) else {
-                log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
-                return close(Reply(421, "Too many connections of this account; close one or try later."))
-            }
-            self.account = account
-            reply(machine.accepted())
-            log(.info, "signed in", ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"])
+        case .admitted(let account): enter(account)
         case .refused(let why):
             log(.notice, "sign-in refused", ["why": "\(why)"])
             refuseLater()
         }
+    }
+
+    /// The session is `account`'s from now on; `customer`: who came by their own name.
+    func enter(_ account: Account, customer: CustomerName? = nil) {
+        guard worker.signedIn(to: account) else {
+            log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
+            return close(Reply(421, "Too many connections of this account; close one or try later."))
+        }
+        self.account = account
+        reply(machine.accepted(account: Array(account.id.text.utf8)))
+        var facts: Logger.Metadata = ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"]
+        if let customer { facts["customer"] = "\(customer)" }
+        log(.info, "signed in", facts)
     }
 
     func reinitialize() {

@@ -8,10 +8,12 @@ import TLSEngine
 /// (`Commands/`), writes replies: one read and one write for a command. Belongs to the control thread.
 package final class ControlSession: EventLoop.Source {
     /// Where the connection is in its life.
-    private enum Life {
+    private enum Life: Equatable {
         /// TLS around the control connection is being agreed.
         case handshaking
         case open
+        /// Another process decides about a sign-in since that second of the loop's clock.
+        case checking(since: Int64)
         /// A refused sign-in is answered later.
         case refusing
         /// The last reply is on its way out.
@@ -82,7 +84,7 @@ package final class ControlSession: EventLoop.Source {
     package override func ready(_ readiness: Readiness) {
         switch life {
         case .handshaking: continueHandshake()
-        case .open, .refusing:
+        case .open, .checking, .refusing:
             if !output.isEmpty { write() }
             if life == .open, !readiness.isDisjoint(with: [.input, .hangUp, .error]), !isPaused { receive() }
             flush()
@@ -94,6 +96,7 @@ package final class ControlSession: EventLoop.Source {
 
     package override func expired() {
         switch life {
+        case .checking: customerSignInTimedOut()
         case .refusing: answerRefusal()
         case .open where running?.isWaiting == true: dataConnectionFailed("Nobody connected in time.")
         case .open:
@@ -246,12 +249,36 @@ package final class ControlSession: EventLoop.Source {
         }
     }
 
-    // MARK: Sign-in that fails
+    // MARK: Sign-in that waits, or fails
+
+    /// Another process decides; commands wait for that.
+    func beginChecking(atMost seconds: Int) {
+        life = .checking(since: worker.loop.second)
+        worker.loop.setDeadline(self, in: seconds)
+    }
+
+    /// It has decided. Since which second it was asked; nil when the session has ended meanwhile.
+    func endChecking() -> Int64? {
+        guard case .checking(let since) = life else { return nil }
+        life = .open
+        return since
+    }
+
+    /// What was sent while a sign-in was decided.
+    func proceed() {
+        if life == .open {
+            worker.loop.setDeadline(
+                self, in: machine.isSignedIn ? worker.settings.idleTimeout : worker.settings.loginTimeout)
+            runLines()
+            if stream.tls != nil, life == .open { receive() }
+        }
+        flush()
+    }
 
     /// Every refusal is answered after the same time, so that none can be told from another by a clock.
-    func refuseLater() {
+    func refuseLater(in seconds: Int = 2) {
         life = .refusing
-        worker.loop.setDeadline(self, in: 2)
+        worker.loop.setDeadline(self, in: seconds)
     }
 
     private func answerRefusal() {
@@ -259,9 +286,7 @@ package final class ControlSession: EventLoop.Source {
         life = .open
         if closes { return close(refusal) }
         reply(refusal)
-        worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
-        runLines()
-        if stream.tls != nil, life == .open { receive() }
+        proceed()
     }
 
     // MARK: The end
@@ -269,7 +294,7 @@ package final class ControlSession: EventLoop.Source {
     /// Whether replies still make sense.
     var isOpen: Bool {
         switch life {
-        case .open, .refusing, .handshaking: true
+        case .open, .checking, .refusing, .handshaking: true
         case .closing, .lingering, .closed: false
         }
     }

@@ -19,6 +19,8 @@ package struct FTPDaemon: Daemon {
 
     package var services: [any Service] { [service] }
 
+    package var counts: [DaemonStatus.Reply.Value] { service.signIns.values.map { .init($0.name, $0.value) } }
+
     package func reload(_ environment: DaemonEnvironment) async throws { try service.reload(environment) }
 
     // MARK: What is needed
@@ -109,6 +111,6 @@ package struct FTPDaemon: Daemon {
                     ? CheckFinding(.warning, "ftp.certificate", "none, and no TLS: passwords and content go in clear")
                     : CheckFinding(.ok, "ftp.certificate", configuration[Options.FTP.certificate]))
         } catch { findings.append(CheckFinding(.error, "ftp.certificate", error.text)) }
-        return findings
+        return findings + GateCheck.findings(environment)
     }
 }

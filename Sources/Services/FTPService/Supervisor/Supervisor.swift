@@ -24,6 +24,8 @@ final class Supervisor {
     private var lastQuestion = 0
     private var isDraining = false
     private var isHolding = false
+    /// Customers' own names.
+    private let gate: GateKeeper
     private var onReady: ((Failure?) -> Void)?
     private var onEmpty: (() -> Void)?
 
@@ -36,8 +38,10 @@ final class Supervisor {
 
     init(
         loop: EventLoop, resources: SupervisorResources, counters: SharedCounters,
-        identity: (user: UInt32, group: UInt32)?, count: Int, plan: WorkerPlan, log: Logger
+        identity: (user: UInt32, group: UInt32)?, count: Int, plan: WorkerPlan, gate: GateKeeper,
+        log: Logger
     ) {
+        self.gate = gate
         self.loop = loop
         self.resources = resources
         self.counters = counters
@@ -53,6 +57,7 @@ final class Supervisor {
     /// Starts all workers; `completion` is called once all serve, or with why one cannot.
     func start(_ completion: @escaping (Failure?) -> Void) {
         onReady = completion
+        gate.start()
         for _ in 0..<count { spawn() }
     }
 
@@ -105,7 +110,8 @@ final class Supervisor {
         switch message {
         case .ready: ready(child)
         case .answer(let number, let answer): take(answer, number, child)
-        case .plan, .drain, .hold, .ask: break
+        case .signIn(let request): gate.ask(request, from: child)
+        case .plan, .drain, .hold, .ask, .signedIn, .gatePlan, .relay: break
         }
     }
 
@@ -160,6 +166,7 @@ final class Supervisor {
             child.process.send(signal: Signals.kill)
             child.killAt = .max
         }
+        gate.everySecond()
         guard !isDraining else { return }
         let due = retries.filter { $0 <= loop.second }.count
         retries.removeAll { $0 <= loop.second }
@@ -168,8 +175,9 @@ final class Supervisor {
 
     // MARK: What the daemon wants
 
-    func reload(_ plan: WorkerPlan) {
+    func reload(_ plan: WorkerPlan, _ gatePlan: GatePlan?) {
         self.plan = plan
+        gate.reload(gatePlan)
         for child in children { child.channel?.send(.plan(plan)) }
     }
 
@@ -193,6 +201,7 @@ final class Supervisor {
     func drain(_ completion: @escaping () -> Void) {
         isDraining = true
         onEmpty = completion
+        gate.stop()
         for child in children { child.channel?.send(.drain) }
         if children.isEmpty { completion() }
     }

@@ -15,11 +15,15 @@ package final class SupervisorService: BindingService {
     private let logger: Logger
     private let ticketKeys: [UInt8]
     private let counterSecret: [UInt8]
+    private let environment: DaemonEnvironment
+    /// What customers' sign-ins do.
+    let signIns = SignInStatus()
     private let mailbox = Mutex<Mailbox?>(nil)
     private let supervisor = Mutex<Handoff<Supervisor>?>(nil)
 
     package init(_ environment: DaemonEnvironment) {
         configuration = environment.configuration
+        self.environment = environment
         current = Mutex(environment.configuration)
         logger = environment.logger
         ticketKeys = randomBytes(80)
@@ -40,9 +44,11 @@ package final class SupervisorService: BindingService {
                 "not started as root: no chroot(2) and no own user; openat2(2), Landlock and seccomp confine workers")
         }
         let loop = try EventLoop()
+        let gate = GateKeeper(
+            loop: loop, identity: identity, plan: try GatePlan(environment), status: signIns, log: logger)
         let made = Supervisor(
             loop: loop, resources: resources, counters: counters, identity: identity, count: count, plan: plan,
-            log: logger)
+            gate: gate, log: logger)
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)
         supervisor.withLock { $0 = handoff }
@@ -76,8 +82,9 @@ package final class SupervisorService: BindingService {
     /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
     package func reload(_ environment: DaemonEnvironment) throws {
         let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
+        let gatePlan = try GatePlan(environment)
         current.withLock { $0 = environment.configuration }
-        perform { $0.reload(plan) }
+        perform { $0.reload(plan, gatePlan) }
     }
 
     /// Replaces all workers by fresh ones; running transfers end at the old ones.

@@ -22,6 +22,8 @@ package struct FTPSettings: Sendable {
     package let accountRate: Int
     package let serverRate: Int
     package let drainSeconds: Int
+    /// Whether customers may sign in with their own names.
+    package let customerSignIn: Options.CustomerSignIn
 
     /// Throws `configuration` for an address list that holds something else.
     package init(_ configuration: Configuration, hasTLS: Bool) throws(Failure) {
@@ -45,6 +47,10 @@ package struct FTPSettings: Sendable {
         accountRate = configuration[Options.FTP.accountRate] * 1_024
         serverRate = configuration[Options.FTP.serverRate] * 1_024
         drainSeconds = configuration[Options.Common.drainSeconds]
+        let wanted = configuration[Options.FTP.customerSignIn]
+        // Where there is no TLS, nobody can come under it.
+        let isPossible = !configuration[Options.FTP.relayHost].isEmpty && (hasTLS || wanted != .tls)
+        customerSignIn = isPossible ? wanted : .off
     }
 
     private static func protection(_ requirement: Options.Requirement) -> SessionPolicy.Protection {

@@ -10,6 +10,7 @@ package final class Worker {
     package let log: WorkerLog
     package private(set) var tls: WorkerTLS?
     let listings = ListingCache()
+    package let signIns = SignInDesk()
     private let dataThreads: [DataThread]
     let passivePorts: PassivePorts
     /// What sessions read into; its content is consumed before the next session reads.

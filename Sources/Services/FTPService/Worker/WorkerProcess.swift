@@ -166,8 +166,10 @@ private final class RunningWorker {
         } onEnd: { [unowned self] in
             // The supervisor died. The ports must be free for the next one; running transfers may end.
             worker.log.logger.warning("the supervisor is gone; draining")
+            worker.signIns.send = nil
             drain()
         }
+        worker.signIns.send = { [unowned self] in self.channel?.send($0) }
         worker.onIdle = { [unowned self] in drained() }
     }
 
@@ -184,7 +186,8 @@ private final class RunningWorker {
         case .ask(let number, let question):
             channel?.send(.answer(number: number, worker.answer(question)))
         case .hold(let on): worker.isHolding = on
-        case .ready, .answer: break
+        case .signedIn(let number, let answer): worker.signIns.take(number, answer)
+        case .ready, .answer, .signIn, .gatePlan, .relay: break
         }
     }
 

@@ -153,7 +153,7 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 while true {
                     let after = got.last
                     let page = try await database.read {
-                        try $0.offers(to: acme, at: Self.now, after: after, limit: limit)
+                        try $0.offers(to: acme, at: Self.now, after: after, holding: nil, limit: limit)
                     }
                     got += page.map(\.entitlement.item)
                     if page.count < limit { break }

@@ -12,8 +12,8 @@ extension SQLiteTransaction {
             WHERE e.customer = :customer AND c.status = 'active' AND (c.expires IS NULL OR c.expires > :now)
                 AND e.revoked IS NULL AND e.starts <= :now AND (e.ends IS NULL OR e.ends > :now)
                 AND (e.order_limit IS NULL
-                     OR (SELECT count(DISTINCT i.order_number) FROM order_items i WHERE i.entitlement = e.id)
-                        < e.order_limit)
+                     OR (SELECT count(DISTINCT i.order_number) FROM order_items i
+                         WHERE i.entitlement = e.id AND i.order_number IS NOT :holding) < e.order_limit)
         ), ranked AS (
             SELECT v.product, v.version, v.released, v.manifest, s.id, s.ends, s.policy, s.customer_expires,
                 row_number() OVER (
@@ -28,8 +28,12 @@ extension SQLiteTransaction {
         WHERE r.rank = 1
         """
 
-    func offers(to customer: CustomerName, at now: Timestamp, after: Item?, limit: Int) throws -> [Offer] {
-        var arguments: StatementArguments = ["customer": customer.text, "now": now.seconds, "limit": limit]
+    func offers(
+        to customer: CustomerName, at now: Timestamp, after: Item?, holding: Int?, limit: Int
+    ) throws -> [Offer] {
+        var arguments: StatementArguments = [
+            "customer": customer.text, "now": now.seconds, "holding": holding, "limit": limit,
+        ]
         var page = ""
         if let after {
             guard let released = try version(after)?.released else {
@@ -53,7 +57,7 @@ extension SQLiteTransaction {
         try Row.fetchOne(
             db, sql: "\(Self.offers) AND r.product = :product AND r.version = :version",
             arguments: [
-                "customer": customer.text, "now": now.seconds, "product": item.product.text,
+                "customer": customer.text, "now": now.seconds, "holding": nil, "product": item.product.text,
                 "version": item.version.text,
             ]
         ).map(Self.offer)

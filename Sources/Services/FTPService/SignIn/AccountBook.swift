@@ -1,0 +1,171 @@
+package import AuthClient
+import Crypto
+package import FFSModel
+package import Logging
+import Requests
+package import StagingClient
+
+/// Which account each customer has by signing in with their own name, so that `lftp pget -n 8` stages one and not eight.
+///
+/// Sign-ins of one customer that come together share one look at the entitlements and one account. Later ones get the
+/// same account as long as what the customer may have is the same and the account is in the first half of its life.
+/// A book that was lost (the gate was started again) writes itself anew: request ids follow from customer, items, source
+/// and time, so that ffsauthd and ffsstaged answer as they did before.
+package actor AccountBook {
+    /// Something the customer may have, as far as an account depends on it.
+    private struct Offer: Hashable {
+        let item: Item
+        let until: Timestamp?
+        let policy: ExpiryPolicy
+    }
+
+    private struct Held {
+        let offers: [Offer]
+        let account: AccountID
+        let order: Int
+        /// From then on a sign-in gets another account.
+        let renewal: Timestamp
+    }
+
+    private typealias Outcome = Result<AccountID?, Failure>
+
+    private let auth: AuthClient
+    private let staging: StagingClient
+    private let lifetime: Int
+    private let capacity: Int
+    private let clock: @Sendable () -> Timestamp
+    private let log: Logger
+    private var held: [CustomerName: Held] = [:]
+    private var underWay: [CustomerName: Task<Outcome, Never>] = [:]
+
+    /// - Parameters:
+    ///   - lifetime: of an account, in seconds.
+    ///   - capacity: customers remembered.
+    package init(
+        auth: AuthClient, staging: StagingClient, lifetime: Int, capacity: Int = 16_384,
+        clock: @escaping @Sendable () -> Timestamp, log: Logger
+    ) {
+        self.auth = auth
+        self.staging = staging
+        self.lifetime = lifetime
+        self.capacity = capacity
+        self.clock = clock
+        self.log = log
+    }
+
+    /// The account of a customer whose password was right; nil when there is nothing that they may have.
+    package func account(
+        for customer: CustomerName, source: String, trace: TraceID
+    ) async throws(Failure) -> AccountID? {
+        if let task = underWay[customer] { return try await task.value.get() }
+        let task = Task<Outcome, Never> {
+            do throws(Failure) { return .success(try await find(customer, source, trace)) } catch {
+                return .failure(error)
+            }
+        }
+        underWay[customer] = task
+        let outcome = await task.value
+        underWay[customer] = nil
+        return try outcome.get()
+    }
+
+    private func find(_ customer: CustomerName, _ source: String, _ trace: TraceID) async throws(Failure) -> AccountID?
+    {
+        let known = held[customer]
+        let offers = Self.newest(
+            try await auth.entitlements(of: customer, holding: known?.order, trace: trace), log: log)
+        guard !offers.isEmpty else { return nil }
+        if let known, known.offers == offers, clock() < known.renewal, try await lives(known.account, trace) {
+            return known.account
+        }
+        let made = try await make(customer, offers, source, trace)
+        remember(made, of: customer)
+        return made.account
+    }
+
+    /// The newest version of each product, sorted; what one account can hold.
+    private static func newest(_ entitlements: [Entitlement], log: Logger) -> [Offer] {
+        let newest = Dictionary(grouping: entitlements, by: \.item.product).values.compactMap { versions in
+            versions.max { ($0.released, $0.item.version) < ($1.released, $1.item.version) }
+        }.sorted { ($0.released, $0.item.folder) > ($1.released, $1.item.folder) }
+        var folders: Set<String> = []
+        // Product a-b in version c and product a in version b-c would share a folder: the newer one has it.
+        let kept = newest.filter { folders.insert($0.item.folder).inserted }.prefix(AuthOrder.mostItems)
+        if kept.count < newest.count {
+            log.notice(
+                "an account cannot hold all that the customer may have; the newest go in",
+                metadata: ["products": "\(newest.count)", "held": "\(kept.count)"])
+        }
+        return kept.map { Offer(item: $0.item, until: $0.until, policy: $0.policy) }
+            .sorted { $0.item.folder < $1.item.folder }
+    }
+
+    private func lives(_ account: AccountID, _ trace: TraceID) async throws(Failure) -> Bool {
+        do { return try await staging.status(account, trace: trace).expires > clock() } catch {
+            guard error.code == .gone || error.code == .notFound else { throw error }
+            return false
+        }
+    }
+
+    // MARK: A new account
+
+    private static let mostAttempts = 4
+
+    private func make(
+        _ customer: CustomerName, _ offers: [Offer], _ source: String, _ trace: TraceID
+    ) async throws(Failure) -> Held {
+        let items = offers.map(\.item)
+        let window = Int(clock().seconds) / max(1, lifetime / 2)
+        let wish = "\(customer)\n\(window)\n\(lifetime)\n" + items.map(\.folder).joined(separator: "\n")
+        let order = try await auth.order(
+            customer: customer, items: items, source: source, id: Self.requestID("order \(source)", wish),
+            trace: trace)
+        let until = (offers.map(\.until) + [order.until]).compactMap(\.self).min()
+        for attempt in 0..<Self.mostAttempts {
+            let life = until.map { min(lifetime, Int($0 - clock())) } ?? lifetime
+            guard life > 0 else { break }
+            // The last attempt cannot meet anything of before.
+            let id =
+                attempt + 1 < Self.mostAttempts
+                ? Self.requestID("stage \(order.order) \(attempt)", wish) : RequestID.random()
+            let create = StageCreate(
+                customer: customer, items: items, lifetime: life, policy: order.policy, order: order.order)
+            do throws(Failure) {
+                let account = try await staging.create(create, id: id, trace: trace)
+                // An earlier reply, word for word: it may be about an account that has been revoked.
+                guard try await lives(account.account, trace) else { continue }
+                let isBounded = until.map { $0 <= account.expires } ?? false
+                return Held(
+                    offers: offers, account: account.account, order: order.order,
+                    renewal: isBounded ? account.expires : account.expires + -Int64(lifetime / 2))
+            } catch {
+                // That account has ended, or its id stands for a request with another lifetime.
+                guard error.code == .gone || error.code == .badRequest, attempt + 1 < Self.mostAttempts else {
+                    throw error
+                }
+            }
+        }
+        throw Failure(.notEntitled, "what \(customer) was entitled to has just ended")
+    }
+
+    /// 128 bits of SHA-256; the customer's own name goes in first, so nobody can name another's.
+    private static func requestID(_ purpose: String, _ wish: String) -> RequestID {
+        let digest = Array(SHA256.hash(data: Array("ffs ftp \(wish)\n\n\(purpose)".utf8)))
+        func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+        return RequestID(high: word(digest[0..<8]), low: word(digest[8..<16]))
+    }
+
+    private func remember(_ made: Held, of customer: CustomerName) {
+        if held.count >= capacity, held[customer] == nil {
+            let now = clock()
+            held = held.filter { $0.value.renewal > now }
+            // The book is a convenience: whoever is dropped gets the same answer by the same request id.
+            if held.count >= capacity {
+                for (name, _) in held.sorted(by: { $0.value.renewal < $1.value.renewal }).prefix(capacity / 4) {
+                    held[name] = nil
+                }
+            }
+        }
+        held[customer] = made
+    }
+}
