@@ -227,7 +227,7 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FTPService", "FTPProtocol", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport", "FFSModel",
-                "ConfigurationSchema", logging,
+                "ConfigurationSchema", "AuthClient", "StagingClient", "Requests", "Tobj", logging,
             ]),
         tests(
             "Services", "WebFront",

@@ -52,7 +52,9 @@ package final class System: Sendable {
         try configure(settings)
         try await makeCertificate()
         if steppingDown { try await command("chown", "-R", "nobody:nogroup", directory.path).succeeded() }
-        for link in ["web-internal", "web-storage", "storage-web"] { try await ctl("keys", "generate", link).succeeded() }
+        for link in ["web-internal", "web-storage", "storage-web"] {
+            try await ctl("keys", "generate", link).succeeded()
+        }
         try await manifest.apply(below: directory.path, directories: false, owned: owned)
     }
 

@@ -37,7 +37,8 @@ package struct AuthClient: Sendable {
     ) async throws(Failure) -> [Entitlement] {
         var all: [Entitlement] = []
         while true {
-            let page = try await send(AuthEntitlements(customer: customer, after: all.last?.item, holding: holding), trace: trace)
+            let page = try await send(
+                AuthEntitlements(customer: customer, after: all.last?.item, holding: holding), trace: trace)
             all += page.entitlements
             guard page.more, !page.entitlements.isEmpty else { return all }
         }

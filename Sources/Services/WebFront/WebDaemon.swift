@@ -68,7 +68,9 @@ package struct WebDaemon: Daemon {
         RequestTable(daemon: Self.name, version: ffsVersion, clock: { SystemClock.now() })
     }
 
-    package var services: [any Service] { [clients, server, SessionSweeper(current: current)] + (relay.map { [$0] } ?? []) }
+    package var services: [any Service] {
+        [clients, server, SessionSweeper(current: current)] + (relay.map { [$0] } ?? [])
+    }
 
     package var counts: [DaemonStatus.Reply.Value] {
         [.init("ffs_web_sessions", current.front.sessions.count)]

@@ -41,7 +41,9 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
         let offer = Entitlement(
             item: item, title: "T", summary: "", size: Int.max, files: 0, released: now, until: nil, policy: .cut)
         try roundTrip(AuthEntitlements(customer: acme), AuthEntitlements.Reply(entitlements: [offer], more: true))
-        try roundTrip(AuthEntitlements(customer: acme, after: item, limit: 1), AuthEntitlements.Reply(entitlements: []))
+        try roundTrip(
+            AuthEntitlements(customer: acme, after: item, holding: 3, limit: 1),
+            AuthEntitlements.Reply(entitlements: []))
         try roundTrip(
             AuthOrder(customer: acme, items: [item], source: "192.0.2.1"),
             AuthOrder.Reply(order: 1, policy: .finish, until: now))

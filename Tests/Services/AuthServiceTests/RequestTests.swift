@@ -46,6 +46,10 @@ import Tobj
         // The limit is used up, but this is the same order.
         #expect(try await harness.order(acme, [tool], id: id).order == first.order)
         #expect(try await failure { try await harness.order(acme, [tool]) }.code == .notEntitled)
+        // Nothing is left to order; but whoever holds that order is still entitled to what it brought.
+        #expect(try await harness.web.entitlements(of: acme).isEmpty)
+        #expect(try await harness.web.entitlements(of: acme, holding: first.order).map(\.item) == [tool])
+        #expect(try await harness.web.entitlements(of: acme, holding: first.order + 1).isEmpty)
         // Even after a restart.
         try await harness.database.close()
         let restarted = try Harness(directory: harness.directory)

@@ -8,15 +8,27 @@ package import StagingClient
 /// Which account each customer has by signing in with their own name, so that `lftp pget -n 8` stages one and not eight.
 ///
 /// Sign-ins of one customer that come together share one look at the entitlements and one account. Later ones get the
-/// same account as long as what the customer may have is the same and the account is in the first half of its life.
+/// same account as long as what the customer may have is the same and the account is in the first half of its life;
+/// and until it ends when it holds something that they could not order again.
 /// A book that was lost (the gate was started again) writes itself anew: request ids follow from customer, items, source
 /// and time, so that ffsauthd and ffsstaged answer as they did before.
 package actor AccountBook {
     /// Something the customer may have, as far as an account depends on it.
     private struct Offer: Hashable {
         let item: Item
+        let released: Timestamp
         let until: Timestamp?
         let policy: ExpiryPolicy
+
+        init(_ entitlement: Entitlement) {
+            item = entitlement.item
+            released = entitlement.released
+            until = entitlement.until
+            policy = entitlement.policy
+        }
+
+        /// For request ids: other terms are another wish.
+        var text: String { "\(item.folder) \(until.map { "\($0)" } ?? "-") \(policy)" }
     }
 
     private struct Held {
@@ -71,21 +83,36 @@ package actor AccountBook {
 
     private func find(_ customer: CustomerName, _ source: String, _ trace: TraceID) async throws(Failure) -> AccountID?
     {
-        let known = held[customer]
-        let offers = Self.newest(
-            try await auth.entitlements(of: customer, holding: known?.order, trace: trace), log: log)
-        guard !offers.isEmpty else { return nil }
-        if let known, known.offers == offers, clock() < known.renewal, try await lives(known.account, trace) {
-            return known.account
+        let known = try await known(customer, trace)
+        if let known, clock() < known.held.renewal, newest(known.allowed) == known.held.offers {
+            return known.held.account
         }
+        let offers = newest(Set(try await auth.entitlements(of: customer, trace: trace).map(Offer.init)))
+        // What has an order limit may be used up by the account that there is: that one stays until it ends.
+        if let known, !Set(known.held.offers.map(\.item.product)).isSubset(of: offers.map(\.item.product)) {
+            return known.held.account
+        }
+        guard !offers.isEmpty else { return nil }
         let made = try await make(customer, offers, source, trace)
         remember(made, of: customer)
         return made.account
     }
 
+    /// The account of before, and what the customer may have now if its order does not count; nil when it has ended, or
+    /// holds something that the customer may have no longer, or under other terms.
+    private func known(
+        _ customer: CustomerName, _ trace: TraceID
+    ) async throws(Failure) -> (held: Held, allowed: Set<Offer>)? {
+        guard let held = held[customer] else { return nil }
+        let allowed = Set(
+            try await auth.entitlements(of: customer, holding: held.order, trace: trace).map(Offer.init))
+        guard allowed.isSuperset(of: held.offers), try await lives(held.account, trace) else { return nil }
+        return (held, allowed)
+    }
+
     /// The newest version of each product, sorted; what one account can hold.
-    private static func newest(_ entitlements: [Entitlement], log: Logger) -> [Offer] {
-        let newest = Dictionary(grouping: entitlements, by: \.item.product).values.compactMap { versions in
+    private func newest(_ offers: Set<Offer>) -> [Offer] {
+        let newest = Dictionary(grouping: offers, by: \.item.product).values.compactMap { versions in
             versions.max { ($0.released, $0.item.version) < ($1.released, $1.item.version) }
         }.sorted { ($0.released, $0.item.folder) > ($1.released, $1.item.folder) }
         var folders: Set<String> = []
@@ -96,8 +123,7 @@ package actor AccountBook {
                 "an account cannot hold all that the customer may have; the newest go in",
                 metadata: ["products": "\(newest.count)", "held": "\(kept.count)"])
         }
-        return kept.map { Offer(item: $0.item, until: $0.until, policy: $0.policy) }
-            .sorted { $0.item.folder < $1.item.folder }
+        return kept.sorted { $0.item.folder < $1.item.folder }
     }
 
     private func lives(_ account: AccountID, _ trace: TraceID) async throws(Failure) -> Bool {
@@ -116,7 +142,7 @@ package actor AccountBook {
     ) async throws(Failure) -> Held {
         let items = offers.map(\.item)
         let window = Int(clock().seconds) / max(1, lifetime / 2)
-        let wish = "\(customer)\n\(window)\n\(lifetime)\n" + items.map(\.folder).joined(separator: "\n")
+        let wish = "\(customer)\n\(window)\n\(lifetime)\n" + offers.map(\.text).joined(separator: "\n")
         let order = try await auth.order(
             customer: customer, items: items, source: source, id: Self.requestID("order \(source)", wish),
             trace: trace)

@@ -56,7 +56,7 @@ extension ControlSession {
             close(Reply(421, "Too many wrong passwords; try again in \(seconds) seconds."))
         case .nothing:
             log(.notice, "sign-in refused", ["why": "entitled to nothing", "customer": "\(customer)"])
-            close(Reply(421, "There is nothing for you to fetch at present; ask whoever gave you your password."))
+            close(Reply(530, "There is nothing for you to fetch at present; ask whoever gave you your password."))
         case .busy: close(Reply(421, "Too many people sign in just now; please try again in a minute."))
         case .unavailable:
             log(.warning, "sign-in cannot be checked", ["customer": "\(customer)", "why": "see the gate's own lines"])

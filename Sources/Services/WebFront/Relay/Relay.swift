@@ -72,7 +72,9 @@ final class AdmittedCustomers: Sendable {
             if until.count >= capacity, until[customer] == nil {
                 until = until.filter { $0.value > now }
                 if until.count >= capacity {
-                    for (name, _) in until.sorted(by: { $0.value < $1.value }).prefix(capacity / 4) { until[name] = nil }
+                    for (name, _) in until.sorted(by: { $0.value < $1.value }).prefix(capacity / 4) {
+                        until[name] = nil
+                    }
                 }
             }
             until[customer] = now + Self.seconds
