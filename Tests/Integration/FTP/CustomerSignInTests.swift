@@ -108,7 +108,8 @@ struct CustomerSignInTests {
 
     @Test("curl and lftp fetch with the customer's own name and password; eight connections are one account")
     func clientsFetch() async throws {
-        let host = try await Host.start()
+        // Slow enough for lftp to open all its connections.
+        let host = try await Host.start(["ftp.rate-per-session": "4096"])
         let image = try await host.curl("kit-1.0/image.bin").succeeded()
         #expect(image.outputBytes.count == 9 << 20)
         let account = try #require(try host.accounts.first)
