@@ -113,17 +113,24 @@ struct FTPServer: Sendable {
     ) async throws {
         let server = try FTPServer(settings, endingPolicy: endingPolicy)
         try await server.run(files: files) { daemon in
-            let result = try await command(
-                ["python3", "\(Project.root)/Tests/Integration/Clients/\(script).py", name],
-                environment: server.environment(daemon, endingPolicy: endingPolicy), timeout: .seconds(120))
-            guard result.status == 0 else {
-                throw TestFailure("\(name): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
-            }
-            // A worker that fell is replaced at once, and a client that tries again may not notice; 9 is a test's own.
-            let falls = daemon.log.lines.filter {
-                $0.contains("worker ended") && $0.contains("signal") && !$0.contains("signal 9")
-            }
-            guard falls.isEmpty else { throw TestFailure("\(name): \(falls)\n\(daemon.log.suffix(6_000))") }
+            try await server.play(script, name, against: daemon, endingPolicy: endingPolicy)
         }
+    }
+
+    /// One case against a daemon that runs already.
+    func play(
+        _ script: String, _ name: String, against daemon: DaemonProcess, endingPolicy: ExpiryPolicy = .finish
+    ) async throws {
+        let result = try await command(
+            ["python3", "\(Project.root)/Tests/Integration/Clients/\(script).py", name],
+            environment: environment(daemon, endingPolicy: endingPolicy), timeout: .seconds(120))
+        guard result.status == 0 else {
+            throw TestFailure("\(name): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
+        }
+        // A worker that fell is replaced at once, and a client that tries again may not notice; 9 is a test's own.
+        let falls = daemon.log.lines.filter {
+            $0.contains("worker ended") && $0.contains("signal") && !$0.contains("signal 9")
+        }
+        guard falls.isEmpty else { throw TestFailure("\(name): \(falls)\n\(daemon.log.suffix(6_000))") }
     }
 }

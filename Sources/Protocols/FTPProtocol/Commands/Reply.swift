@@ -26,7 +26,7 @@ package struct Reply: Sendable, Hashable {
 
     /// Appends the wire form. Inner lines start with a space, so that none can look like a reply's last line
     /// (RFC 959 §4.2); control characters become `?`, and lines are cut at 1,900 bytes because
-    /// WinSCP stops reading at 2,000.
+    /// WinSCP stops reading at 2,000. Never inside a character: after one reply that is no UTF-8 it stops to use it.
     package func encode(into out: inout [UInt8]) {
         let digits = [UInt8(48 + code / 100 % 10), UInt8(48 + code / 10 % 10), UInt8(48 + code % 10)]
         func line(_ separator: UInt8, _ text: [UInt8]) {
@@ -43,8 +43,17 @@ package struct Reply: Sendable, Hashable {
         line(UInt8(ascii: " "), last)
     }
 
+    private static let longestText = 1_900
+
     private static func append(_ text: [UInt8], to out: inout [UInt8]) {
-        for byte in text.prefix(1_900) { out.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
+        var end = min(text.count, longestText)
+        if end < text.count {
+            let whole = end
+            while end > 0, whole - end < 3, text[end] & 0xC0 == 0x80 { end -= 1 }
+            // Four continuation bytes in a row are no UTF-8 anyway.
+            if text[end] & 0xC0 == 0x80 { end = whole }
+        }
+        for byte in text[..<end] { out.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: "?") : byte) }
         out.append(UInt8(ascii: "\r"))
         out.append(UInt8(ascii: "\n"))
     }
