@@ -61,7 +61,7 @@ int ffs_restrict_files(int directory) {
 // What NIO, the Swift runtime, glibc's allocator and threads, and a sendfile server call once they run.
 static const int allowed[] = {
     // descriptors
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_close, SYS_fcntl, SYS_dup,
+    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_preadv2, SYS_pwrite64, SYS_lseek, SYS_close, SYS_fcntl, SYS_dup,
     SYS_pipe2, SYS_splice, SYS_tee, SYS_sendfile, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_openat,
     SYS_openat2, SYS_readlinkat, SYS_faccessat, SYS_fadvise64, SYS_readahead, SYS_fstatfs, SYS_close_range,
     // sockets

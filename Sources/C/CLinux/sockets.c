@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
@@ -142,6 +143,27 @@ int ffs_socket_option(int fd, int option, int value) {
     }
 }
 
+int ffs_usual_congestion_control(char out[16]) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    socklen_t size = 15;
+    memset(out, 0, 16);
+    int result = RESULT(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &size));
+    close(fd);
+    return result;
+}
+
+int ffs_set_congestion_control(int fd, const char *name) {
+    return RESULT(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)));
+}
+
+long ffs_round_trip(int fd) {
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return -errno;
+    return info.tcpi_rtt;
+}
+
 int ffs_socket_pair(int out[2]) { return RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out)); }
 
 int ffs_set_nonblocking(int fd) {
@@ -167,6 +189,12 @@ long ffs_send(int fd, const void *buffer, size_t size) {
     long count;
     do count = send(fd, buffer, size, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
     return count < 0 ? -errno : count;
+}
+
+int ffs_is_cached(int fd, int64_t offset) {
+    char byte;
+    struct iovec space = {.iov_base = &byte, .iov_len = 1};
+    return preadv2(fd, &space, 1, offset, RWF_NOWAIT) == 1;
 }
 
 long ffs_sendfile(int to, int from, int64_t offset, size_t count) {

@@ -21,6 +21,9 @@ extension Descriptor {
         }
     }
 
+    /// Whether the byte at `offset` is in the page cache; false where the file system cannot tell.
+    package func isCached(at offset: UInt64) -> Bool { ffs_is_cached(rawValue, Int64(clamping: offset)) == 1 }
+
     /// The file's first bytes, at most `count`.
     package func readStart(_ count: Int) throws(SystemError) -> [UInt8] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)

@@ -40,13 +40,16 @@ package struct Poller: ~Copyable {
 
     package func remove(_ number: Int32) { _ = ffs_epoll_remove(epoll.rawValue, number) }
 
-    /// Waits up to `milliseconds` (-1: for ever) and calls `body` for each event.
-    package func wait(milliseconds: Int32, _ body: (UInt64, Readiness) -> Void) throws(SystemError) {
-        let count = try check(
-            ffs_epoll_wait(epoll.rawValue, events, Int32(Self.batch), milliseconds), "epoll_wait", nil)
-        for index in 0..<Int(count) {
-            body(events[index].token, Readiness(rawValue: events[index].events))
-        }
+    /// Waits up to `milliseconds` (-1: for ever, 0: not at all) and returns how many events ``event(_:)`` holds.
+    package func wait(milliseconds: Int32) throws(SystemError) -> Int {
+        Int(
+            try check(
+                ffs_epoll_wait(epoll.rawValue, events, Int32(Self.batch), milliseconds), "epoll_wait", nil))
+    }
+
+    /// One of the events that the last wait brought.
+    package func event(_ index: Int) -> (token: UInt64, readiness: Readiness) {
+        (events[index].token, Readiness(rawValue: events[index].events))
     }
 }
 

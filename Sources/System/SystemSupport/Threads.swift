@@ -40,6 +40,9 @@ package struct SystemThread: ~Copyable {
     /// Lets the thread run on by itself.
     package consuming func detach() { pthread_detach(handle) }
 
+    /// Lets another thread that could run on this processor do so, sched_yield(2).
+    package static func yield() { sched_yield() }
+
     /// Lets the other threads of this machine go before the calling one: `niceness` of 1 to 19, setpriority(2), which
     /// on Linux is a thread's own. A courtesy: when it is refused, the work is done all the same.
     package static func yieldPriority(niceness: Int32) {

@@ -37,6 +37,9 @@ int ffs_socket_error(int fd);                                                   
 int ffs_local_address(int fd, struct ffs_address *out);
 int ffs_peer_address(int fd, struct ffs_address *out);
 int ffs_socket_option(int fd, int option, int value);
+int ffs_usual_congestion_control(char out[16]);                 // TCP_CONGESTION of a new socket, NUL-terminated
+int ffs_set_congestion_control(int fd, const char *name);
+long ffs_round_trip(int fd);                                    // microseconds, as TCP_INFO estimates it
 int ffs_socket_pair(int out[2]);  // UNIX stream, blocking
 int ffs_set_nonblocking(int fd);
 int ffs_shutdown_write(int fd);
@@ -44,6 +47,7 @@ long ffs_receive(int fd, void *buffer, size_t size);
 long ffs_peek(int fd, void *buffer, size_t size);  // MSG_PEEK
 long ffs_send(int fd, const void *buffer, size_t size);
 long ffs_sendfile(int to, int from, int64_t offset, size_t count);
+int ffs_is_cached(int fd, int64_t offset);  // 1 when the byte there can be read without waiting for a disk
 
 int ffs_epoll_create(void);
 int ffs_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);

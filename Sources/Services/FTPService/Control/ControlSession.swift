@@ -69,9 +69,6 @@ package final class ControlSession: EventLoop.Source {
 
     /// Registers with the loop and says 220, after the handshake of implicit TLS.
     func start() {
-        stream.socket.set(.noDelay(true))
-        stream.socket.set(.urgentInline)
-        stream.socket.set(.keepAlive)
         do { try worker.loop.add(self, stream.socket.rawValue, .input) } catch { return destroy() }
         worker.loop.setDeadline(self, in: worker.settings.loginTimeout)
         if machine.isProtected { return startHandshake() }
@@ -312,6 +309,8 @@ package final class ControlSession: EventLoop.Source {
     private var lingers = false
 
     private func finish() {
+        // close(2) says FIN as well.
+        guard lingers || stream.tls != nil else { return destroy() }
         _ = stream.finish()
         guard lingers else { return destroy() }
         life = .lingering

@@ -69,8 +69,18 @@ final class RunningTransfer {
 
 /// How a session gets its data connection, and what it says when the transfer is over.
 extension ControlSession {
-    /// Up to so many bytes are sent by the control thread itself: a hand-over would cost more.
-    private static let inlineBytes: UInt64 = 256 * 1_024
+    /// Up to so many bytes are sent by the control thread itself, as far as the socket takes them at once: a hand-over
+    /// would cost more.
+    private static let inlineBytes: UInt64 = 1_024 * 1_024
+    /// Above this size only when no disk has to be waited for.
+    private static let inlineBytesUnseen: UInt64 = 128 * 1_024
+    private static let briefBytes: UInt64 = 64 * 1_024
+
+    private static func isInline(_ plan: TransferPlan) -> Bool {
+        guard let expected = plan.expected, expected <= inlineBytes else { return false }
+        guard expected > inlineBytesUnseen, case .file(let file, let range) = plan.content else { return true }
+        return file.descriptor.isCached(at: range.lowerBound) && file.descriptor.isCached(at: range.upperBound - 1)
+    }
 
     /// 150, then the data connection. The caller has seen that ``SessionMachine/dataRefusal()`` is nil.
     func begin(_ plan: TransferPlan) {
@@ -160,11 +170,15 @@ extension ControlSession {
                 (try? data.startTLS(tls.ftp, identity: identity, mustResumeOwnSession: true)) != nil
             else { return dataConnectionFailed("TLS cannot be started.") }
         }
+        let isInline = data.tls == nil && Self.isInline(running.plan)
+        // What fits into a few first windows is gone before a congestion control learns anything.
+        let isBrief = running.plan.expected.map { $0 <= Self.briefBytes } ?? false
+        let isUnpaced = isBrief || worker.congestionControl.settle(data.socket)
         let transfer = Transfer(
             data, running.plan.content, mustResume: worker.settings.tlsReuse == .require,
-            patience: worker.settings.stallTimeout)
+            corks: isUnpaced && data.tls == nil, patience: worker.settings.stallTimeout)
         if running.plan.file != nil, let account { transfer.limit = worker.rateLimit(of: account) }
-        if data.tls == nil, let expected = running.plan.expected, expected <= Self.inlineBytes {
+        if isInline {
             running.stage = .inline(transfer)
             transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }
             if transfer.runInline(budget: Int(Self.inlineBytes) + 1) { return }

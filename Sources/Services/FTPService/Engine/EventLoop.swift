@@ -221,20 +221,44 @@ package final class EventLoop {
     package func run() throws(SystemError) {
         stopped = false
         while !stopped {
-            var woken = false
-            try poller.wait(milliseconds: patience) { token, readiness in
-                if token == .max {
-                    woken = true
-                } else {
-                    source(of: token)?.ready(readiness)
-                }
-            }
+            let count = try nextEvents()
             now = SystemClock.monotonic()
+            var woken = false
+            for index in 0..<count {
+                let (token, readiness) = poller.event(index)
+                if token == .max { woken = true } else { source(of: token)?.ready(readiness) }
+            }
             if woken { mailbox.deliver(to: self) }
             ringAlarms()
             advanceWheel()
             afterRound()
         }
+    }
+
+    /// Whether this loop may look again and again instead of sleeping while a client asks one thing right after the
+    /// other: waking from sleep costs more than most answers. Others that want the processor get it meanwhile.
+    package var isEager = false
+    /// How long the last waits were, in nanoseconds: a running mean.
+    private var usualWait = EventLoop.longestWait
+    private static let shortWait: Int64 = 100_000
+    private static let longestWait: Int64 = 1_000_000
+
+    /// The number of events that came.
+    private func nextEvents() throws(SystemError) -> Int {
+        guard isEager else { return try poller.wait(milliseconds: patience) }
+        let start = SystemClock.monotonic()
+        var count = 0
+        if usualWait < Self.shortWait {
+            repeat {
+                count = try poller.wait(milliseconds: 0)
+                if count > 0 { break }
+                SystemThread.yield()
+            } while SystemClock.monotonic() - start < 2 * Self.shortWait
+        }
+        if count == 0 { count = try poller.wait(milliseconds: patience) }
+        let waited = min(SystemClock.monotonic() - start, Self.longestWait)
+        usualWait = (3 * usualWait + waited) / 4
+        return count
     }
 
     package func stop() { stopped = true }

@@ -60,8 +60,10 @@ package final class Transfer: EventLoop.Source {
 
     /// - Parameters:
     ///   - mustResume: the TLS handshake must resume the control connection's session.
+    ///   - corks: sends whole segments until the end. Never under TLS, where it delays small files by 200 ms, and
+    ///     never with pacing, which it starves.
     ///   - patience: seconds without a byte taken after which the peer is given up.
-    package init(_ stream: ByteStream, _ content: Content, mustResume: Bool, patience: Int) {
+    package init(_ stream: ByteStream, _ content: Content, mustResume: Bool, corks: Bool, patience: Int) {
         self.stream = stream
         self.content = content
         self.mustResume = mustResume
@@ -69,11 +71,8 @@ package final class Transfer: EventLoop.Source {
         progress = Progress()
         super.init()
         if case .file(_, let range) = content { position = range.lowerBound }
-        if stream.tls == nil {
-            phase = .sending
-            // Whole segments until the end. Never under TLS, where it delays small files by 200 ms.
-            stream.socket.set(.cork(true))
-        }
+        if stream.tls == nil { phase = .sending }
+        if corks { stream.socket.set(.cork(true)) }
     }
 
     // MARK: Running

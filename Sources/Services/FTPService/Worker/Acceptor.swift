@@ -15,6 +15,11 @@ package final class Acceptor: EventLoop.Source {
         self.implicitTLS = implicitTLS
         self.worker = worker
         super.init()
+        // The connections inherit these.
+        self.listener.set(.noDelay(true))
+        self.listener.set(.urgentInline)
+        self.listener.set(.keepAlive)
+        worker.congestionControl.prepare(listener: self.listener)
         try worker.loop.add(self, self.listener.rawValue, [.input, .exclusive])
     }
 

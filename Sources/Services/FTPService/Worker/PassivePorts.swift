@@ -5,8 +5,12 @@ import SystemSupport
 /// Chooses ports for passive data connections: uniformly at random, so that none can be guessed from earlier ones.
 struct PassivePorts {
     private let range: PortRange
+    private let congestionControl: CongestionControl
 
-    init(_ range: PortRange) { self.range = range }
+    init(_ range: PortRange, _ congestionControl: CongestionControl) {
+        self.range = range
+        self.congestionControl = congestionControl
+    }
 
     /// Ports tried before a client is told that there is none.
     private static let attempts = 64
@@ -19,7 +23,9 @@ struct PassivePorts {
             let port = UInt16(range.first + Int.random(in: 0..<range.count, using: &generator))
             guard let local = SocketAddress(address, port: port, scope: scope) else { break }
             do throws(SystemError) {
-                return try Descriptor.listen(local, backlog: 4)
+                let listener = try Descriptor.listen(local, backlog: 4)
+                congestionControl.prepare(listener: listener)
+                return listener
             } catch {
                 failure = error
                 guard error.errno == .addressInUse else { throw error }

@@ -12,6 +12,7 @@ package final class Worker {
     let listings = ListingCache()
     package let signIns = SignInDesk()
     private let dataThreads: [DataThread]
+    let congestionControl = CongestionControl()
     let passivePorts: PassivePorts
     /// What sessions read into; its content is consumed before the next session reads.
     let readSpace = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
@@ -45,7 +46,7 @@ package final class Worker {
         self.log = log
         self.tls = tls
         self.dataThreads = dataThreads
-        passivePorts = PassivePorts(settings.passivePorts)
+        passivePorts = PassivePorts(settings.passivePorts, congestionControl)
         loop.afterRound = { [log] in log.flush() }
         loop.everySecond = { [unowned self] in everySecond() }
     }

@@ -140,6 +140,7 @@ private final class RunningWorker {
         let tls = try WorkerTLS(plan)
         let settings = try FTPSettings(configuration, hasTLS: tls != nil)
         loop = try EventLoop()
+        loop.isEager = true
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
