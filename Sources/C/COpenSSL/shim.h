@@ -53,6 +53,23 @@ static inline void ffs_x509_free(STACK_OF(X509) *stack) { sk_X509_pop_free(stack
 static inline int ffs_ssl_set_data(SSL *connection, void *data) { return SSL_set_app_data(connection, data); }
 static inline void *ffs_ssl_data(const SSL *connection) { return SSL_get_app_data(connection); }
 static inline int ffs_ktls_send(SSL *connection) { return BIO_get_ktls_send(SSL_get_wbio(connection)) != 0; }
+// Records gather in `bytes` of memory in front of the socket; 0 when there is none to be had.
+static inline int ffs_gather_records(SSL *connection, long bytes) {
+    BIO *socket = SSL_get_wbio(connection), *gather = BIO_new(BIO_f_buffer());
+    if (gather == NULL || BIO_set_write_buffer_size(gather, bytes) != 1 || BIO_up_ref(socket) != 1) {
+        BIO_free(gather);
+        return 0;
+    }
+    SSL_set0_wbio(connection, BIO_push(gather, socket));
+    // The record's own buffer is wanted again at once.
+    SSL_clear_mode(connection, SSL_MODE_RELEASE_BUFFERS);
+    return 1;
+}
+// 1 when all is with the socket, 0 when it is full, -1 when it is broken.
+static inline int ffs_flush_records(SSL *connection) {
+    BIO *gather = SSL_get_wbio(connection);
+    return BIO_flush(gather) == 1 ? 1 : BIO_should_retry(gather) ? 0 : -1;
+}
 static inline size_t ffs_bio_pending(BIO *bio) { return BIO_ctrl_pending(bio); }
 static inline long ffs_set_servername(SSL *connection, const char *name) {
     return SSL_set_tlsext_host_name(connection, name);

@@ -44,7 +44,8 @@ package final class TLSContext: Sendable {
         var sessionContext = Array("ffs".utf8)
         SSL_CTX_set_session_id_context(context, &sessionContext, UInt32(sessionContext.count))
         SSL_CTX_set_session_ticket_cb(context, markTicket, readTicket, nil)
-        SSL_CTX_set_num_tickets(context, 2)
+        // A session has one data connection at a time, and each brings the next ticket.
+        SSL_CTX_set_num_tickets(context, 1)
         if var ticketKeys, ffs_ctx_set_ticket_keys(context, &ticketKeys, ticketKeys.count) != 1 {
             throw .fromQueue(.system, "OpenSSL does not accept the ticket keys")
         }

@@ -4,9 +4,9 @@ import TLSEngine
 
 /// Sends one file, range or listing over one data connection, on whichever loop it is given to.
 ///
-/// Bounded: one buffer of 64 KiB while bytes must be encrypted or translated, none for sendfile. A slow reader makes
-/// the socket unwritable and costs nothing until it reads on. Under way it is moved at most once, from the control
-/// thread to a data thread.
+/// Bounded: 64 KiB while bytes are translated, 128 KiB of records while more than 64 KiB are encrypted, nothing for
+/// sendfile. A slow reader makes the socket unwritable and costs nothing until it reads on. Under way it is moved at
+/// most once, from the control thread to a data thread.
 package final class Transfer: EventLoop.Source {
     /// Where the bytes come from.
     package enum Content {
@@ -154,6 +154,7 @@ package final class Transfer: EventLoop.Source {
         switch phase {
         case .handshake:
             if mustResume, stream.tls?.resumption != .ownSession { return end(.notResumed) }
+            if isLong { stream.tls?.gatherRecords(bytes: 2 * Self.chunk) }
             phase = .sending
         case .sending:
             progress.add(count)
@@ -178,6 +179,15 @@ package final class Transfer: EventLoop.Source {
     }
 
     // MARK: Content
+
+    /// More than a few records.
+    private var isLong: Bool {
+        switch content {
+        case .file(_, let range): range.count > Self.chunk
+        case .bytes(let bytes): bytes.count > Self.chunk
+        case .translated, .produced: true
+        }
+    }
 
     private func sendSome(_ budget: Int) -> ByteStream.Outcome {
         if bufferStart < buffer.count { return sendBuffered(budget) }
