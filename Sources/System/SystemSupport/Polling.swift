@@ -6,6 +6,7 @@ package struct Readiness: OptionSet, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
+    package static var none: Readiness { Readiness(rawValue: 0) }
     package static var input: Readiness { Readiness(rawValue: 0x001) }
     package static var output: Readiness { Readiness(rawValue: 0x004) }
     /// Reported unasked.
@@ -13,8 +14,13 @@ package struct Readiness: OptionSet, Sendable {
     package static var hangUp: Readiness { Readiness(rawValue: 0x010) }
     /// The peer closed its side.
     package static var peerClosed: Readiness { Readiness(rawValue: 0x2000) }
-    /// Wakes one of several loops that wait for the same socket: shared listeners.
-    package static var exclusive: Readiness { Readiness(rawValue: 1 << 28) }
+    package static var inputAndOutput: Readiness { Readiness(rawValue: 0x005) }
+    /// A listener's that several loops share: a connection wakes one of them.
+    package static var exclusiveInput: Readiness { Readiness(rawValue: 0x001 | 1 << 28) }
+
+    /// Whether a read would tell something: bytes, an end or a failure.
+    package var mayRead: Bool { rawValue & 0x019 != 0 }
+
 }
 
 /// An epoll(7) instance, level-triggered. Tokens are the caller's.

@@ -4,8 +4,8 @@ import CLinux
 /// together, and how fast they may be served.
 ///
 /// A key's bucket is chosen by a hash of it under a secret, so two keys may share one; with 65,536 buckets that matters
-/// only to who is close to a limit. Each process has a column of its own that it alone writes, so that what a
-/// dead process counted is wiped by clearing its column.
+/// only to who is close to a limit. Each process also counts in a column of its own, so that what a dead process counted
+/// can be taken off again.
 package final class SharedCounters: @unchecked Sendable {
     // Sendable: the memory is only touched through the atomic operations of CLinux, or before it is shared.
     private let memory: UnsafeMutableRawPointer
@@ -14,7 +14,8 @@ package final class SharedCounters: @unchecked Sendable {
 
     private static let buckets = 65_536
     package static let columns = 64
-    private static let countBytes = columns * buckets * MemoryLayout<UInt32>.stride
+    /// The sums come first, then the columns.
+    private static let countBytes = (1 + columns) * buckets * MemoryLayout<UInt32>.stride
     private static let size = countBytes + buckets * MemoryLayout<Int64>.stride
 
     /// Fresh memory, all zero.
@@ -43,21 +44,30 @@ package final class SharedCounters: @unchecked Sendable {
         return Int((hash ^ hash >> 32) % UInt64(Self.buckets))
     }
 
+    private func sum(_ bucket: Int) -> UnsafeMutablePointer<UInt32> {
+        (memory + bucket * MemoryLayout<UInt32>.stride).assumingMemoryBound(to: UInt32.self)
+    }
+
     private func count(_ bucket: Int, _ column: Int) -> UnsafeMutablePointer<UInt32> {
-        (memory + (column * Self.buckets + bucket) * MemoryLayout<UInt32>.stride).assumingMemoryBound(to: UInt32.self)
+        (memory + ((1 + column) * Self.buckets + bucket) * MemoryLayout<UInt32>.stride).assumingMemoryBound(
+            to: UInt32.self)
     }
 
     /// The sum over all processes.
-    package func total(_ bucket: Int) -> Int {
-        (0..<Self.columns).reduce(0) { $0 + Int(ffs_load32(count(bucket, $1))) }
-    }
+    package func total(_ bucket: Int) -> Int { Int(ffs_load32(sum(bucket))) }
 
-    package func add(_ amount: Int32, to bucket: Int, column: Int) { ffs_add32(count(bucket, column), amount) }
+    package func add(_ amount: Int32, to bucket: Int, column: Int) {
+        ffs_add32(sum(bucket), amount)
+        ffs_add32(count(bucket, column), amount)
+    }
 
     /// Forgets what a process that ended had counted.
     package func clear(column: Int) {
-        (memory + column * Self.buckets * MemoryLayout<UInt32>.stride).initializeMemory(
-            as: UInt8.self, repeating: 0, count: Self.buckets * MemoryLayout<UInt32>.stride)
+        for bucket in 0..<Self.buckets {
+            let counted = ffs_load32(count(bucket, column))
+            guard counted != 0 else { continue }
+            add(-Int32(truncatingIfNeeded: counted), to: bucket, column: column)
+        }
     }
 
     private func emptyAt(_ bucket: Int) -> UnsafeMutablePointer<Int64> {

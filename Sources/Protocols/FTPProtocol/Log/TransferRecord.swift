@@ -38,16 +38,26 @@ package struct TransferRecord: Sendable {
     /// A line of wu-ftpd's xferlog(5), in UTC: time, seconds, host, bytes, path, a|b, _, o, a, user, service, 0, *, c|i.
     /// Blanks and control characters of the path become `_`, so that the fields stay fields.
     package var xferlogLine: [UInt8] {
-        let t = finished.utc
+        var out = Self.timeField(finished)
+        appendFields(to: &out)
+        return out
+    }
+
+    /// The first field and its blank: the same for all lines of a second.
+    package static func timeField(_ time: Timestamp) -> [UInt8] {
+        let t = time.utc
         func two(_ n: Int, _ fill: String = "0") -> String { n < 10 ? "\(fill)\(n)" : "\(n)" }
-        let day = Self.days[Int((finished.seconds / 86_400 % 7 + 7) % 7)]
-        let time =
-            "\(day) \(Self.months[t.month - 1]) \(two(t.day, " ")) \(two(t.hour)):\(two(t.minute)):\(two(t.second))"
-        var out = Array("\(time) \(t.year) \(seconds) \(peer) \(bytes) ".utf8)
+        let day = days[Int((time.seconds / 86_400 % 7 + 7) % 7)]
+        let clock = "\(two(t.hour)):\(two(t.minute)):\(two(t.second))"
+        return Array("\(day) \(months[t.month - 1]) \(two(t.day, " ")) \(clock) \(t.year) ".utf8)
+    }
+
+    /// The rest of the line.
+    package func appendFields(to out: inout [UInt8]) {
+        out += "\(seconds) \(peer) \(bytes) ".utf8
         for byte in path { out.append(byte <= 0x20 || byte == 0x7F ? UInt8(ascii: "_") : byte) }
         out += " \(isASCII ? "a" : "b") _ o r ".utf8
         for byte in account { out.append((0x21...0x7E).contains(byte) ? byte : UInt8(ascii: "_")) }
         out += " \(service.rawValue) 0 * \(isComplete ? "c" : "i")\n".utf8
-        return out
     }
 }

@@ -36,7 +36,7 @@ package final class WorkerChannel: EventLoop.Source {
 
     package override func ready(_ readiness: Readiness) {
         if readiness.contains(.output) { write() }
-        guard !readiness.isDisjoint(with: [.input, .hangUp, .error]) else { return }
+        guard readiness.mayRead else { return }
         let ended = withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 16) { space -> Bool in
             switch socket.receive(into: space) {
             case .bytes(let count):
@@ -69,7 +69,7 @@ package final class WorkerChannel: EventLoop.Source {
         }
         SecretMemory.wipe(&output, ..<start)
         output.removeFirst(start)
-        loop.watch(self, output.isEmpty ? .input : [.input, .output])
+        loop.watch(self, output.isEmpty ? .input : .inputAndOutput)
     }
 }
 

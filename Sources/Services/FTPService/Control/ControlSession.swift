@@ -83,7 +83,7 @@ package final class ControlSession: EventLoop.Source {
         case .handshaking: continueHandshake()
         case .open, .checking, .refusing:
             if !output.isEmpty { write() }
-            if life == .open, !readiness.isDisjoint(with: [.input, .hangUp, .error]), !isPaused { receive() }
+            if life == .open, readiness.mayRead, !isPaused { receive() }
             flush()
         case .closing: flush()
         case .lingering: discard()
@@ -186,10 +186,12 @@ package final class ControlSession: EventLoop.Source {
         // A handshake asks for what it needs itself.
         guard life != .closed, life != .handshaking else { return }
         if life == .closing, output.isEmpty { return finish() }
-        var interest: Readiness = []
-        if (life == .open && !isPaused && !sawEnd) || life == .lingering { interest.insert(.input) }
-        if !output.isEmpty { interest.insert(.output) }
-        worker.loop.watch(self, interest)
+        let reads = (life == .open && !isPaused && !sawEnd) || life == .lingering
+        if output.isEmpty {
+            worker.loop.watch(self, reads ? .input : .none)
+        } else {
+            worker.loop.watch(self, reads ? .inputAndOutput : .output)
+        }
     }
 
     private func write() {

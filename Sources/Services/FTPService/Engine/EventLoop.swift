@@ -42,8 +42,8 @@ package final class EventLoop {
     /// Who is woken when, in nanoseconds; a binary heap, the earliest first.
     private var alarms: [(at: Int64, token: UInt64)] = []
     private var stopped = false
-    /// Called after each round of events: the place to write what was gathered meanwhile.
-    package var afterRound: () -> Void = {}
+    /// Called when there is nothing more to do at present: the place to write what was gathered meanwhile.
+    package var beforeSleep: () -> Void = {}
     /// Called once a second.
     package var everySecond: () -> Void = {}
     /// Nanoseconds of the monotonic clock when this round began.
@@ -231,8 +231,8 @@ package final class EventLoop {
             if woken { mailbox.deliver(to: self) }
             ringAlarms()
             advanceWheel()
-            afterRound()
         }
+        beforeSleep()
     }
 
     /// Whether this loop may look again and again instead of sleeping while a client asks one thing right after the
@@ -245,19 +245,28 @@ package final class EventLoop {
 
     /// The number of events that came.
     private func nextEvents() throws(SystemError) -> Int {
-        guard isEager else { return try poller.wait(milliseconds: patience) }
         let start = SystemClock.monotonic()
-        var count = 0
-        if usualWait < Self.shortWait {
-            repeat {
-                count = try poller.wait(milliseconds: 0)
-                if count > 0 { break }
-                SystemThread.yield()
-            } while SystemClock.monotonic() - start < 2 * Self.shortWait
+        if isEager, usualWait < Self.shortWait {
+            let count = try lookAgain(since: start)
+            guard count == 0 else { return count }
+        } else {
+            beforeSleep()
         }
-        if count == 0 { count = try poller.wait(milliseconds: patience) }
-        let waited = min(SystemClock.monotonic() - start, Self.longestWait)
-        usualWait = (3 * usualWait + waited) / 4
+        let count = try poller.wait(milliseconds: patience)
+        usualWait = (3 * usualWait + min(SystemClock.monotonic() - start, Self.longestWait)) / 4
+        return count
+    }
+
+    private func lookAgain(since start: Int64) throws(SystemError) -> Int {
+        var count = try poller.wait(milliseconds: 0)
+        var now = start
+        if count == 0 { beforeSleep() }
+        while count == 0, now - start < 2 * Self.shortWait {
+            SystemThread.yield()
+            count = try poller.wait(milliseconds: 0)
+            now = SystemClock.monotonic()
+        }
+        usualWait = (3 * usualWait + now - start) / 4
         return count
     }
 

@@ -20,7 +20,7 @@ package final class Acceptor: EventLoop.Source {
         self.listener.set(.urgentInline)
         self.listener.set(.keepAlive)
         worker.congestionControl.prepare(listener: self.listener)
-        try worker.loop.add(self, self.listener.rawValue, [.input, .exclusive])
+        try worker.loop.add(self, self.listener.rawValue, .exclusiveInput)
     }
 
     package override func ready(_ readiness: Readiness) {
@@ -40,7 +40,7 @@ package final class Acceptor: EventLoop.Source {
     package override func expired() {
         worker.loop.remove(self)
         do throws(SystemError) {
-            try worker.loop.add(self, listener.rawValue, [.input, .exclusive])
+            try worker.loop.add(self, listener.rawValue, .exclusiveInput)
         } catch { worker.log.logger.error("cannot accept any more", metadata: ["cause": "\(error)"]) }
     }
 

@@ -21,6 +21,7 @@ package struct FTPSettings: Sendable {
     package let sessionRate: Int
     package let accountRate: Int
     package let serverRate: Int
+    package var limitsRates: Bool { sessionRate > 0 || accountRate > 0 || serverRate > 0 }
     package let drainSeconds: Int
     /// Whether customers may sign in with their own names.
     package let customerSignIn: Options.CustomerSignIn

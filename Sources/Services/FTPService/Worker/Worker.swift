@@ -47,7 +47,7 @@ package final class Worker {
         self.tls = tls
         self.dataThreads = dataThreads
         passivePorts = PassivePorts(settings.passivePorts, congestionControl)
-        loop.afterRound = { [log] in log.flush() }
+        loop.beforeSleep = { [log] in log.flush() }
         loop.everySecond = { [unowned self] in everySecond() }
     }
 
@@ -104,7 +104,8 @@ package final class Worker {
 
     /// What slows a transfer of `account` down; nil: nothing.
     func rateLimit(of account: Account) -> RateLimit? {
-        RateLimit(
+        guard settings.limitsRates else { return nil }
+        return RateLimit(
             counters, session: settings.sessionRate,
             account: (counters.bucket(account.id.text.utf8), settings.accountRate),
             server: (serverBucket, settings.serverRate))

@@ -1,3 +1,4 @@
+import FFSModel
 import FTPProtocol
 package import Logging
 package import SystemSupport
@@ -7,18 +8,26 @@ package final class WorkerLog {
     package let logger: Logger
     private let transferLog: Descriptor?
     private var lines: [UInt8] = []
+    /// The beginning of lines of this second.
+    private var time = (at: Timestamp(seconds: -1), text: [UInt8]())
+    private static let mostGathered = 16_384
 
     package init(logger: Logger, transferLog: consuming Descriptor?) {
         self.logger = logger
         self.transferLog = transferLog
     }
 
-    /// Appends one line; written with all lines of this round of events in one write(2), which O_APPEND keeps whole.
+    /// Appends one line; written with others in one write(2), which O_APPEND keeps whole, as soon as there is nothing
+    /// better to do.
     func record(_ transfer: TransferRecord) {
-        if transferLog != nil { lines += transfer.xferlogLine }
+        guard transferLog != nil else { return }
+        if time.at != transfer.finished { time = (transfer.finished, TransferRecord.timeField(transfer.finished)) }
+        lines += time.text
+        transfer.appendFields(to: &lines)
+        if lines.count >= Self.mostGathered { flush() }
     }
 
-    /// To be called after each round of events.
+    /// To be called before the loop sleeps.
     package func flush() {
         guard !lines.isEmpty else { return }
         do throws(SystemError) { try transferLog?.write(lines) } catch {
