@@ -79,8 +79,9 @@ def pipelined():
 
 
 def parallel():
-    """Sixteen at once."""
+    """Sixteen at once, after a slip of the fingers."""
     replies = []
+    assert attempt(CUSTOMER, "wrong")[0].startswith("530")
 
     def run():
         replies.append(attempt(CUSTOMER, PASSWORD)[0])

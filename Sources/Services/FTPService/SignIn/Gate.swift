@@ -49,8 +49,7 @@ package struct Gate: Sendable {
         guard password.count <= Fields.passwordBytes else { return .refused }
         let start = ContinuousClock.now
         do {
-            _ = try await auth.login(
-                customer: request.customer, password: password, source: request.source, trace: request.trace)
+            try await login(request, password)
             guard
                 let account = try await book.account(
                     for: request.customer, source: request.source, trace: request.trace)
@@ -64,6 +63,24 @@ package struct Gate: Sendable {
             let answer = Self.answer(to: error)
             note(answer, request, start, ["code": "\(error.code.rawValue)", "reason": "\(error)"])
             return answer
+        }
+    }
+
+    /// ffsauthd checks so many at once, and one by one after a wrong password: who comes with eight connections waits a
+    /// little instead of being sent away.
+    private func login(_ request: SignInRequest, _ password: [UInt8]) async throws(Failure) {
+        let end = ContinuousClock.now + limit * 6 / 10
+        while true {
+            do throws(Failure) {
+                _ = try await auth.login(
+                    customer: request.customer, password: password, source: request.source, trace: request.trace)
+                return
+            } catch {
+                guard error.code == .busy, ContinuousClock.now < end else { throw error }
+            }
+            do { try await Task.sleep(for: .milliseconds(100)) } catch {
+                throw Failure(.busy, "the sign-in was given up")
+            }
         }
     }
 

@@ -31,7 +31,7 @@ final class GateKeeper {
     private var lastNumber = 0
 
     /// Sign-ins that the gate works on at once.
-    static let mostAsked = 48
+    static let mostAsked = 32
     static let mostQueued = 512
     /// Of one source, asked and queued: no one of them keeps the others out.
     static let mostOfOneSource = 64

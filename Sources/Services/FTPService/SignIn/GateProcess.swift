@@ -90,6 +90,8 @@ private final class RunningGate: Sendable {
 
     /// How often the relay is asked whether it is there.
     private static let watch = Duration.seconds(10)
+    /// The same while it is not.
+    private static let watchOutage = Duration.seconds(2)
 
     init(_ plan: GatePlan, _ channel: GateChannel) throws {
         let configuration = try plan.configuration()
@@ -105,12 +107,15 @@ private final class RunningGate: Sendable {
         var settings = CommlinkSettings(configuration)
         settings.requestTimeout = 8
         settings.helloTimeout = min(settings.helloTimeout, 3)
+        // Each port that fails, every two seconds for as long as an outage lasts, is no news: the outage is told once.
+        var quiet = log
+        quiet.logLevel = max(quiet.logLevel, .error)
         let first = configuration[Options.Web.relayBasePort]
         auth = AuthClient(
             CommlinkClient(
                 link: .storageWeb, host: configuration[Options.FTP.relayHost],
                 ports: first...(first + configuration[Options.Web.relayPortCount] - 1), bags: bags,
-                settings: settings, logger: log))
+                settings: settings, logger: quiet))
         let socket = configuration[Options.Common.runDirectory] + "/" + Options.Staging.signInSocket
         let staging = StagingClient(ControlClient(path: socket, server: configuration[Options.Staging.user]))
         let lifetime = min(configuration[Options.FTP.customerLifetime], configuration[Options.Staging.maxLifetime])
@@ -145,7 +150,7 @@ private final class RunningGate: Sendable {
                 } catch { state = .down(error.text) }
                 if state != last { channel.send(.relay(state)) }
                 last = state
-                try await Task.sleep(for: Self.watch)
+                try await Task.sleep(for: state == .up ? Self.watch : Self.watchOutage)
             }
         }
     }

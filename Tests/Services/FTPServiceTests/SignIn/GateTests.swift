@@ -38,7 +38,19 @@ import Tobj
             (Failure(.internal, "defect"), .unavailable), (Failure(.notServed, "old relay"), .unavailable),
         ] {
             hosts.with { $0.authOutage = failure }
-            #expect(await gate.answer(try request()) == answer)
+            #expect(await hosts.gate(limit: .seconds(1)).answer(try request()) == answer)
+        }
+    }
+
+    @Test("who meets a busy ffsauthd waits a little")
+    func busy() async throws {
+        hosts.with { $0.authOutage = Failure(.busy, "wait") }
+        async let answer = hosts.gate().answer(try request())
+        try await Task.sleep(for: .milliseconds(300))
+        hosts.with { $0.authOutage = nil }
+        guard case .account = try await answer else {
+            Issue.record("not admitted")
+            return
         }
     }
 
@@ -50,7 +62,7 @@ import Tobj
         #expect(ContinuousClock.now - start < .seconds(10))
     }
 
-    @Test("messages come out of the channel as they went in, in pieces of any size; the buffers hold no password then")
+    @Test("messages come out of the channel as they went in, in pieces of any size")
     func channel() throws {
         let password = Array("<p&ss>\u{E9} \u{0} \" ".utf8) + [0xFF]
         var bytes = ChannelMessage.signIn(try request(password)).framed
