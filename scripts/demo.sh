@@ -250,6 +250,7 @@ demo_own_name() {
     step "Signing in to FTPS with the customer's own name and password"
     (umask 077 && printf 'user = "demo:%s"\n' "$password" >"$work/customer")
     file=ffs-release-1.0/ffs.tar.gz
+    say "    curl --ssl-reqd --user demo $ftp/$file"
     # Right after the start of all daemons the gate may still be on its way to the relay.
     tries=0
     start=$(seconds)

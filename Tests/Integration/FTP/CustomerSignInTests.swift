@@ -14,16 +14,19 @@ struct CustomerSignInTests {
         let content: TemporaryDirectory
 
         /// Everything runs; acme may have the kit, version 1.0.
-        static func start(_ settings: [String: String] = [:]) async throws -> Host {
+        static func start(
+            _ settings: [String: String] = [:], unprivileged: Bool = false
+        ) async throws -> Host {
             let system = try await System.start(
                 settings: [
                     "web.relay-address": "127.0.0.1", "ftp.relay-host": "127.0.0.1", "log.level": "trace",
                     "ftp.workers": "2",
-                ].merging(settings) { $1 })
+                ].merging(settings) { $1 }, unprivileged: unprivileged)
             let content = try TemporaryDirectory("content")
             try Files.write("hello\n", to: content("readme"))
             try Files.write([UInt8](repeating: 7, count: 9 << 20), to: content("image.bin"))
             let host = Host(system: system, content: content)
+            if unprivileged { try await command("chmod", "-R", "a+rX", content.path).succeeded() }
             try await host.publish("kit", "1.0")
             try await host.customer("acme")
             try await system.ctl("entitlement", "grant", "acme", "kit").succeeded()
@@ -135,6 +138,13 @@ struct CustomerSignInTests {
         let check = try await command(
             Project.program("ffsftpd"), "--config", host.system.configuration, "--check")
         #expect(check.output.contains("ok: ftp.relay-host: the relay on 127.0.0.1 answers"), "\(check)")
+        try await host.end()
+    }
+
+    @Test("one user without root's rights serves customers as well")
+    func unprivileged() async throws {
+        let host = try await Host.start(unprivileged: true)
+        #expect(try await host.listing() == ["SHA256SUMS", "kit-1.0"])
         try await host.end()
     }
 
