@@ -94,6 +94,30 @@ def parallel():
     assert [reply[:3] for reply in replies] == ["230"] * 16, replies
 
 
+def crowd():
+    """Seventy from one address while ffsauthd hangs: some are sent away, all are told in time, nobody else waits."""
+    replies = []
+
+    def run():
+        replies.append(attempt(CUSTOMER, PASSWORD))
+
+    threads = [threading.Thread(target=run) for _ in range(70)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(replies) > 0, 20)
+    start = time.monotonic()
+    other = Client()
+    other.expect("FEAT", 211)
+    other.expect("USER aaaaaaaaaaaaaaaa", 331)
+    assert time.monotonic() - start < 3, "a session waits for those of others"
+    for thread in threads:
+        thread.join()
+    busy = [reply for reply, _ in replies if reply.startswith("421 Too many people")]
+    unavailable = [reply for reply, _ in replies if reply.startswith("421 Your name and password cannot be checked")]
+    assert len(busy) == 6 and len(unavailable) == 64, replies
+    assert max(took for _, took in replies) < 15, replies
+
+
 def unavailable():
     """Soon, in a plain sentence; and accounts are served as ever."""
     reply, took = attempt(CUSTOMER, PASSWORD)

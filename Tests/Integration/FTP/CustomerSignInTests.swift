@@ -259,6 +259,17 @@ struct CustomerSignInTests {
         try await host.end()
     }
 
+    @Test("a crowd at an ffsauthd that hangs: bounded, told in time, in nobody else's way")
+    func crowd() async throws {
+        let host = try await Host.start()
+        let auth = try host.system.process(.ffsauthd)
+        auth.signal(SIGSTOP)
+        try await host.play("crowd")
+        auth.signal(SIGCONT)
+        try await host.play("available")
+        try await host.end()
+    }
+
     @Test("the relay forwards what a sign-in needs and nothing else, and only for who has signed in through it")
     func relayRefuses() async throws {
         let host = try await Host.start()
