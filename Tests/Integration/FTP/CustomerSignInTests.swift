@@ -143,7 +143,7 @@ struct CustomerSignInTests {
 
     @Test("one user without root's rights serves customers as well")
     func unprivileged() async throws {
-        let host = try await Host.start(unprivileged: true)
+        let host = try await Host.start(["ftp.relay-host": "localhost"], unprivileged: true)
         #expect(try await host.listing() == ["SHA256SUMS", "kit-1.0"])
         try await host.end()
     }
@@ -161,7 +161,7 @@ struct CustomerSignInTests {
 
     @Test("ffsauthd locks out by customer and the client's own address")
     func lockOut() async throws {
-        let host = try await Host.start(["auth.lockout-attempts": "3"])
+        let host = try await Host.start(["auth.lockout-attempts": "3", "ftp.relay-host": "localhost"])
         try await host.play("lock_out")
         try await host.end()
     }
