@@ -91,6 +91,8 @@ let package = Package(
             name: "COpenSSL", path: "Sources/C/COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCrypt", path: "Sources/C/CCrypt", providers: [.apt(["libcrypt-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/C/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
 
         // Model: values everyone speaks of.
@@ -108,6 +110,7 @@ let package = Package(
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux"]),
+        library("System", "Compression", ["CZlib"]),
         library("System", "TLSEngine", ["SystemSupport", "COpenSSL", nioCore]),
         library(
             "System", "CommlinkTransport",
@@ -145,7 +148,7 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
                 "Commlink", "CommlinkTransport", "AuthClient", "StagingClient", "TLSEngine", "SystemSupport",
-                "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
+                "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
                 nioHTTP2, crypto,
             ]),
         library(
@@ -201,6 +204,7 @@ let package = Package(
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FTPProtocol", "FFSModel"]),
         tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
+        tests("System", "Compression", ["Compression", "CZlib"]),
         tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),
         tests(
             "System", "CommlinkTransport",

@@ -84,7 +84,7 @@ need() {
 }
 
 build_packages="libssl-dev libcrypt-dev libsqlite3-dev zlib1g-dev pkg-config libc6-dev git ca-certificates openssl"
-run_packages="libssl3 libcrypt1 libsqlite3-0 openssl"
+run_packages="libssl3 libcrypt1 libsqlite3-0 zlib1g openssl"
 test_packages="curl wget lftp tnftp ncftp inetutils-ftp mandoc shellcheck strace faketime chromium python3 python3-cryptography
     util-linux procps e2fsprogs"
 

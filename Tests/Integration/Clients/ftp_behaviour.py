@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 from ftp_wire import *
 
@@ -117,6 +118,75 @@ def representations():
     big = content("big.iso")
     got = client.transfer("RETR big.iso")[1]
     assert got == re.sub(rb"(?<!\r)\n", rb"\r\n", big)
+
+
+def mode_z():
+    """Files and listings as one whole zlib stream, in clear and under TLS, from any offset; the log counts what was sent."""
+    for client in [signed_in(), Client().secure(tls_context(ssl.TLSVersion.TLSv1_2)), Client().secure()]:
+        client("NOOP")
+        assert "\n MODE Z\n" in client("FEAT")
+        client.expect("MODE Z", 200)
+
+        def deflated(command):
+            reply, got = client.transfer(command)
+            assert reply.startswith("226"), (command, reply)
+            stream = zlib.decompressobj()
+            plain = stream.decompress(got)
+            assert stream.eof and not stream.unused_data, command
+            return plain, got
+
+        for name in ["hello.txt", "big.iso", "d/one", "SHA256SUMS"]:
+            assert deflated(f"RETR {name}")[0] == content(name), name
+        client.expect("SIZE hello.txt", "213 12")
+        for offset in [1, 65_536, 8_000_000, 8 << 20]:
+            client.expect(f"REST {offset}", 350)
+            assert deflated("RETR big.iso")[0] == content("big.iso")[offset:]
+        client.expect("RANG 100 70000", 350)
+        assert deflated("RETR big.iso")[0] == content("big.iso")[100:70_001]
+        client.expect("REST 13", 350)
+        client.passive()
+        client.expect("RETR hello.txt", 554)
+        client.expect("TYPE A", 200)
+        assert deflated("RETR hello.txt")[0] == b"hello\r\nworld\r\n"
+        client.expect("TYPE I", 200)
+        lists = [deflated(command)[0] for command in ["LIST", "NLST", "MLSD", "LIST -R", "NLST *.txt"]]
+        client.expect("MODE S", 200)
+        assert lists == [client.transfer(command)[1] for command in ["LIST", "NLST", "MLSD", "LIST -R", "NLST *.txt"]]
+        assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+    # Levels; an empty file; one that compresses a thousandfold costs no other transfer its turn.
+    with open(TREE + "/text", "wb") as file:
+        file.write(b"".join(b"line %d of some text\n" % index for index in range(50_000)))
+    open(TREE + "/none", "w").close()
+    with open(TREE + "/zeros", "wb") as file:
+        file.truncate(2 << 30)
+    client = signed_in()
+    client.expect("MODE Z", 200)
+    sizes = []
+    for level in [1, 9]:
+        client.expect(f"OPTS MODE Z LEVEL {level}", 200)
+        got = client.transfer("RETR text")[1]
+        assert zlib.decompress(got) == content("text")
+        sizes.append(len(got))
+    assert sizes[1] < sizes[0] < 600_000, sizes
+    assert zlib.decompress(client.transfer("RETR none")[1]) == b""
+    eventually(lambda: f" {sizes[1]} /text " in open(XFERLOG).read())
+    assert any(f"bytes={sizes[1]} " in line and "mode=Z" in line and "path=/text" in line for line in log().splitlines())
+    before, busy = memory(), []
+    for _ in range(6):
+        session = signed_in()
+        session.expect("MODE Z", 200)
+        session.data = session.open_data()
+        session.raw(b"RETR zeros\r\n")
+        session.reply()
+        busy.append(session)
+    plain = signed_in()
+    assert min(timed(lambda: plain.transfer("RETR big.iso")) for _ in range(3)) < 1
+    assert memory() < before + 6 * 800, (before, memory())
+    for session in busy:
+        session.raw(b"ABOR\r\n")
+        assert session.reply().startswith("426") and session.reply().startswith("226")
+        session.expect("MODE S", 200)
+        assert session.transfer("RETR hello.txt")[1] == content("hello.txt")
 
 
 def during_a_transfer():

@@ -278,6 +278,16 @@ def segments_are_one_customer():
     assert hashlib.sha256(fetched("huge.bin")).digest() == hashlib.sha256(content("huge.bin")).digest()
 
 
+def lftp_uses_mode_z():
+    for tls in (False, True):
+        with Relay() as relay:
+            lftp("set ftp:use-mode-z yes; set ftp:compressed-re no-such-name; cat hello.txt; cls -l; get -O . big.iso; get -c hello.txt", relay, tls=tls)
+            assert tls or ("MODE Z" in relay.sent), relay.sent
+            assert fetched("big.iso") == content("big.iso") and fetched("hello.txt") == content("hello.txt")
+        os.remove(f"{WORK}/hello.txt")
+    assert any("mode=Z" in line and "path=/big.iso" in line for line in log().splitlines())
+
+
 def lftp_takes_symbols_in_names():
     name = "50% [a]+#1 — ü & b.txt"
     with open(f"{TREE}/d/{name}", "wb") as file:

@@ -27,6 +27,7 @@ struct LayerTests {
         "CLinux": ["SystemSupport"],
         "COpenSSL": ["TLSEngine", "Commlink"],
         "CCrypt": ["AuthService"],
+        "CZlib": ["Compression"],
     ]
 
     static let withoutFoundation: Set<String> = ["SystemSupport", "Repository", "FTPService"]

@@ -32,7 +32,9 @@ package enum CommandTable {
         .init(.pwd, .session, .none, "", "Prints the directory. Also XPWD."),
         .init(.syst, .session, .none, "", "Names the kind of system whose listings look like ours.", gate: .always),
         .init(.feat, .session, .none, "", "Lists extensions (RFC 2389).", gate: .always),
-        .init(.opts, .session, .text, "<command> [<options>]", "Sets options of UTF8, MLST and HASH.", gate: .always),
+        .init(
+            .opts, .session, .text, "<command> [<options>]", "Sets options of UTF8, MLST, HASH and MODE Z.",
+            gate: .always),
         .init(.help, .session, .optionalText, "[<command>]", "Lists commands, or explains one.", gate: .always),
         .init(
             .stat, .session, .listing, "[<path>]", "Session or transfer status; with a path, its listing.",
@@ -56,7 +58,9 @@ package enum CommandTable {
         .init(.pasv, .data, .none, "", "Opens a port for data, IPv4."),
         .init(.epsv, .data, .extendedPassive, "[1|2|ALL]", "Opens a port for data, IPv4 and IPv6.", features: ["EPSV"]),
         .init(.type, .data, .text, "A [N]|I|L 8", "Representation: text with CRLF line ends, or bytes."),
-        .init(.mode, .data, .text, "S", "Transfer mode: stream."),
+        .init(
+            .mode, .data, .text, "S|Z", "Transfer mode: stream, or deflated (draft-preston-ftpext-deflate).",
+            features: ["MODE Z"]),
         .init(.stru, .data, .text, "F|R", "File structure: file, or records ended by newline."),
         .init(.allo, .data, .anything, "<size>", "Not needed by a server that stores nothing."),
         .init(.rest, .data, .offset, "<offset>", "Where the next RETR or HASH starts.", features: ["REST STREAM"]),

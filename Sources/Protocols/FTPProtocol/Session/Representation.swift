@@ -15,6 +15,8 @@ package struct Representation: Sendable, Hashable {
 
     package var kind = Kind.ascii
     package var structure = Structure.file
+    /// MODE Z: data is one zlib stream (draft-preston-ftpext-deflate-04). Offsets and sizes are those without it.
+    package var isDeflated = false
 
     package init() {}
 
@@ -48,11 +50,16 @@ package struct Representation: Sendable, Hashable {
         }
     }
 
-    func setMode(_ text: [UInt8]) -> Reply {
+    mutating func setMode(_ text: [UInt8]) -> Reply {
         switch String(decoding: text, as: UTF8.self).uppercased() {
-        case "S": Reply(200, "MODE is now S.")
-        case "B", "C", "Z": Reply(504, "MODE S is supported.")
-        default: Reply(501, "Use: MODE S")
+        case "S":
+            isDeflated = false
+            return Reply(200, "MODE is now S.")
+        case "Z":
+            isDeflated = true
+            return Reply(200, "MODE is now Z.")
+        case "B", "C": return Reply(504, "MODE S and MODE Z are supported.")
+        default: return Reply(501, "Use: MODE S|Z")
         }
     }
 }

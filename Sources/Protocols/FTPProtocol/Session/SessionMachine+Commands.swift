@@ -4,7 +4,28 @@ extension SessionMachine {
 
     package mutating func type(_ text: [UInt8]) -> Reply { representation.setType(text) }
     package mutating func structure(_ text: [UInt8]) -> Reply { representation.setStructure(text) }
-    package func mode(_ text: [UInt8]) -> Reply { representation.setMode(text) }
+    package mutating func mode(_ text: [UInt8]) -> Reply { representation.setMode(text) }
+
+    /// How data goes out.
+    package var mode: Mode { representation.isDeflated ? .deflate(level: deflateLevel) : .stream }
+
+    static let defaultDeflateLevel = 6
+    private static let deflateLevels: ClosedRange<UInt64> = 1...9
+
+    /// `OPTS MODE Z [LEVEL n]` (draft-preston-ftpext-deflate-04 §3.1); other engines and methods are not served.
+    private mutating func deflateOptions(_ text: String) -> Reply {
+        let words = text.uppercased().split(separator: " ")
+        switch (words.count, words.dropFirst().first) {
+        case (1, _) where words[0] == "Z": break
+        case (3, "LEVEL") where words[0] == "Z":
+            guard let level = decimal(Array(words[2].utf8)[...], atMost: Self.deflateLevels.upperBound),
+                Self.deflateLevels.contains(level)
+            else { return Reply(501, "Use: OPTS MODE Z LEVEL 1 to 9") }
+            deflateLevel = Int(level)
+        default: return Reply(501, "Use: OPTS MODE Z LEVEL 1 to 9")
+        }
+        return Reply(200, "MODE Z LEVEL is \(deflateLevel).")
+    }
 
     /// REST: offsets are those of the stored bytes, so they mean nothing where bytes are translated.
     package mutating func rest(_ offset: UInt64) -> Reply {
@@ -99,7 +120,8 @@ extension SessionMachine {
             }
             hashAlgorithm = algorithm
             return Reply(200, algorithm.rawValue)
-        default: return Reply(501, "OPTS UTF8, OPTS MLST and OPTS HASH are supported.")
+        case "MODE": return deflateOptions(value)
+        default: return Reply(501, "OPTS UTF8, OPTS MLST, OPTS HASH and OPTS MODE Z are supported.")
         }
     }
 
@@ -139,11 +161,12 @@ extension SessionMachine {
     package func status(peer: String) -> Reply {
         let type = representation.kind == .ascii ? "A" : "I"
         let structure = representation.structure == .file ? "F" : "R"
+        let mode = representation.isDeflated ? "Z, level \(deflateLevel)" : "S"
         let tls = isProtected ? (protectsData ? "control and data" : "control") : "none"
         let lines = [
             "Connected from \(peer)",
             isSignedIn ? "Signed in to \(String(decoding: account, as: UTF8.self))" : "Not signed in",
-            "TYPE: \(type), STRU: \(structure), MODE: S", "Data: \(dataSetup.summary(isExtendedPassiveOnly))",
+            "TYPE: \(type), STRU: \(structure), MODE: \(mode)", "Data: \(dataSetup.summary(isExtendedPassiveOnly))",
             "Next transfer: \(restart.summary)", "TLS: \(tls)",
             isTransferring ? "A transfer is running" : "No transfer is running",
         ]

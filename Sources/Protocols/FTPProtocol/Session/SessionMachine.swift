@@ -29,6 +29,12 @@ package struct SessionMachine: Sendable {
         case active(Endpoint)
     }
 
+    /// MODE.
+    package enum Mode: Sendable, Hashable {
+        case stream
+        case deflate(level: Int)
+    }
+
     package let policy: SessionPolicy
     private var access = Access.anonymous
     private var security: Security
@@ -37,6 +43,8 @@ package struct SessionMachine: Sendable {
     private var failedSignIns = 0
     package internal(set) var directory = VirtualPath.root
     package internal(set) var representation = Representation()
+    /// OPTS MODE Z LEVEL.
+    var deflateLevel = Self.defaultDeflateLevel
     package internal(set) var restart = Restart.whole
     package internal(set) var dataSetup = DataSetup.none
     package internal(set) var isExtendedPassiveOnly = false
@@ -160,6 +168,7 @@ package struct SessionMachine: Sendable {
         access = .anonymous
         directory = .root
         representation = Representation()
+        deflateLevel = Self.defaultDeflateLevel
         restart = .whole
         dataSetup = .none
         isExtendedPassiveOnly = false

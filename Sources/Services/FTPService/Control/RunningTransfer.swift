@@ -7,13 +7,13 @@ import TLSEngine
 
 /// What a data command wants sent.
 struct TransferPlan {
-    let content: Transfer.Content
+    var content: Transfer.Content
     /// Text of the 150.
     let opening: String
     /// The file's path and where sending starts, for the logs; nil for listings.
     let file: (path: VirtualPath, offset: UInt64)?
     /// Bytes to come where that is known, to decide whether the control thread sends them itself.
-    let expected: UInt64?
+    var expected: UInt64?
     /// Called when all was sent.
     var onComplete: () -> Void = {}
 }
@@ -84,6 +84,14 @@ extension ControlSession {
 
     /// 150, then the data connection. The caller has seen that ``SessionMachine/dataRefusal()`` is nil.
     func begin(_ plan: TransferPlan) {
+        var plan = plan
+        if case .deflate(let level) = machine.mode {
+            guard let deflating = DeflatingProducer(plan.content, level: level) else {
+                return reply(Reply(451, "The server is out of memory; try later, or MODE S."))
+            }
+            plan.content = .produced(deflating)
+            plan.expected = nil
+        }
         machine.transferStarted()
         let running = RunningTransfer(plan, started: worker.loop.now)
         self.running = running
@@ -273,6 +281,7 @@ extension ControlSession {
             metadata["tls"] = "\(transfer.stream.protection ?? "-")"
             metadata["reused"] = "\(tls.resumption == .ownSession)"
         }
+        if case .deflate = machine.mode { metadata["mode"] = "Z" }
         if let account, let digest = account.digest(of: file.path) { metadata["sha256"] = "\(digest)" }
         if end != .complete { metadata["end"] = "\(end)" }
         log(.info, "transfer", metadata)

@@ -45,6 +45,7 @@ package final class Transfer: EventLoop.Source {
     private var bufferStart = 0
     private var position: UInt64 = 0
     private var isExhausted = false
+    private var work = 0
     private unowned var loop: EventLoop?
     /// nil: as fast as it goes.
     package var limit: RateLimit?
@@ -112,6 +113,9 @@ package final class Transfer: EventLoop.Source {
     /// Bytes sent in one go before other transfers of the same thread get their turn.
     private static let slice = 1 << 20
     private static let chunk = 64 * 1_024
+    /// What making a piece counts as, in bytes sent: a listing that shows little and a file that compresses well are
+    /// much work for few bytes.
+    private static let workOfOnePiece = 256 * 1_024
 
     /// Goes on until the budget is used up or the socket is full; returns what to wait for.
     private func advance(budget: Int) -> Readiness {
@@ -129,7 +133,8 @@ package final class Transfer: EventLoop.Source {
             }
             switch outcome {
             case .bytes(let count):
-                budget -= count
+                budget -= count + work
+                work = 0
                 step(count)
             case .wantsInput: return .input
             case .wantsOutput: return .output
@@ -208,7 +213,11 @@ package final class Transfer: EventLoop.Source {
             content = .translated(file, translation)
         case .produced(let producer):
             buffer.removeAll(keepingCapacity: true)
-            isExhausted = !producer.produce(into: &buffer)
+            work += Self.workOfOnePiece
+            do throws(SystemError) { isExhausted = try !producer.produce(into: &buffer) } catch {
+                end(.unreadable(error.description))
+                return .bytes(0)
+            }
         }
         bufferStart = 0
         return buffer.isEmpty ? .bytes(0) : sendBuffered(budget)
@@ -290,6 +299,7 @@ package final class OpenFile: Sendable {
 
 /// Makes data piece by piece.
 package protocol ChunkProducer: AnyObject {
-    /// Appends the next piece, some 64 KiB at most; false when it was the last.
-    func produce(into buffer: inout [UInt8]) -> Bool
+    /// Appends the next piece, some 64 KiB at most; false when it was the last. Throws when what is missing must not
+    /// look like the end.
+    func produce(into buffer: inout [UInt8]) throws(SystemError) -> Bool
 }

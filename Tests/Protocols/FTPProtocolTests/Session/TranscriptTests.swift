@@ -65,7 +65,13 @@ import Testing
                 ("TYPE E", "504 TYPE A, TYPE I and TYPE L 8 are supported."),
                 ("TYPE X", "501 Use: TYPE A [N]|I|L 8"), ("TYPE", "501 Use: TYPE A [N]|I|L 8"),
                 ("STRU R", "200 STRU is now R."), ("STRU P", "504 STRU F and STRU R are supported."),
-                ("MODE S", "200 MODE is now S."), ("MODE B", "504 MODE S is supported."), ("MODE x", "501 Use: MODE S"),
+                ("MODE S", "200 MODE is now S."), ("MODE B", "504 MODE S and MODE Z are supported."),
+                ("MODE x", "501 Use: MODE S|Z"), ("mode z", "200 MODE is now Z."),
+                ("OPTS MODE Z", "200 MODE Z LEVEL is 6."), ("OPTS MODE Z LEVEL 9", "200 MODE Z LEVEL is 9."),
+                ("OPTS MODE Z LEVEL 0", "501 Use: OPTS MODE Z LEVEL 1 to 9"),
+                ("OPTS MODE Z LEVEL 99", "501 Use: OPTS MODE Z LEVEL 1 to 9"),
+                ("OPTS MODE Z ENGINE LZO", "501 Use: OPTS MODE Z LEVEL 1 to 9"),
+                ("OPTS MODE B LEVEL 1", "501 Use: OPTS MODE Z LEVEL 1 to 9"),
             ])
     }
 
@@ -209,7 +215,8 @@ import Testing
         var player = Player()
         let feat = player("FEAT")
         for line in [
-            "REST STREAM", "MDTM", "SIZE", "UTF8", "TVFS", "EPSV", "PBSZ", "HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32;",
+            "REST STREAM", "MODE Z", "MDTM", "SIZE", "UTF8", "TVFS", "EPSV", "PBSZ",
+            "HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32;",
         ] {
             #expect(feat.contains("\n \(line)\n"), "\(line)")
         }
