@@ -100,6 +100,12 @@ extension Options {
         package static let sessionsPerAccount = Option(
             "ftp.sessions-per-account", 200, unit: "sessions", bounds: 1...1_000_000,
             "Most sessions at once of one account; parallel segments of one download count each.")
+        package static let lockOutAttempts = Option(
+            "ftp.lockout-attempts", 10, unit: "attempts", bounds: 1...1_000,
+            "So many wrong passwords for one account from one address are looked at, then one each ftp.lockout-time. Other addresses are not concerned."
+        )
+        package static let lockOutTime = Option(
+            "ftp.lockout-time", 60, unit: "s", bounds: 1...3_600, "See ftp.lockout-attempts.")
         package static let idleTimeout = Option(
             "ftp.idle-timeout", 300, unit: "s", bounds: 10...86_400,
             "A session without a command for so long is closed.")
@@ -122,7 +128,8 @@ extension Options {
             "Most that all sessions get together. 0: no limit.")
 
         private static let limits: [any AnyOption] = [
-            sessions, sessionsPerAddress, sessionsPerAccount, idleTimeout, loginTimeout, connectTimeout, stallTimeout,
+            sessions, sessionsPerAddress, sessionsPerAccount, lockOutAttempts, lockOutTime, idleTimeout, loginTimeout,
+            connectTimeout, stallTimeout,
             sessionRate, accountRate, serverRate,
         ]
     }

@@ -240,6 +240,91 @@ def digests():
     assert first.startswith("426") and client.reply().startswith("226"), first
 
 
+def digest_verbs():
+    """HASH and the X verbs, with all algorithms, whole and in parts; the end of a part belongs to it."""
+    client = signed_in()
+    whole = content("big.iso")
+    algorithms = {
+        "SHA-256": ("XSHA256", lambda data: hashlib.sha256(data).hexdigest()), "SHA-512": ("XSHA512", lambda data: hashlib.sha512(data).hexdigest()),
+        "SHA-1": ("XSHA1", lambda data: hashlib.sha1(data).hexdigest()), "MD5": ("XMD5", lambda data: hashlib.md5(data).hexdigest()),
+        "CRC32": ("XCRC", lambda data: f"{zlib.crc32(data):08x}"),
+    }
+    for name, (verb, digest) in algorithms.items():
+        client.expect(f"OPTS HASH {name}", f"200 {name}")
+        assert f"{name}*;" in client("FEAT")
+        assert client("HASH big.iso") == f"213 {name} 0-{len(whole) - 1} {digest(whole)} big.iso"
+        client.expect("REST 8000000", 350)
+        assert client("HASH big.iso") == f"213 {name} 8000000-{len(whole) - 1} {digest(whole[8_000_000:])} big.iso"
+        client.expect("RANG 10 99", 350)
+        assert client("HASH big.iso") == f"213 {name} 10-99 {digest(whole[10:100])} big.iso"
+        assert client(f"{verb} big.iso") == f"250 {digest(whole).upper()}"
+        assert client(f"{verb} big.iso 1000") == f"250 {digest(whole[1000:]).upper()}"
+        assert client(f"{verb} big.iso 0 0") == f"250 {digest(whole[:1]).upper()}"
+        assert client(f'{verb} "big.iso" 5 70000') == f"250 {digest(whole[5:70_001]).upper()}"
+        client.expect(f"{verb} big.iso {len(whole) + 1}", 554)
+    with open(TREE + "/setup 2", "wb") as file:
+        file.write(b"a name that ends in a number")
+    assert client("XMD5 setup 2") == "250 " + hashlib.md5(b"a name that ends in a number").hexdigest().upper()
+
+
+def known_digests_are_not_computed():
+    """SHA-256 of a whole file comes from SHA256SUMS: here it holds another, which a reader of the file could not find."""
+    false = "0123456789abcdef" * 4
+    path = TREE + "/SHA256SUMS"
+    with open(path) as file:
+        lines = file.read()
+    with open(path, "w") as file:
+        file.write(re.sub(r"[0-9a-f]{64}(?=  huge.bin)", false, lines))
+    client = signed_in()
+    assert client("HASH huge.bin").split()[3] == false
+    assert client("XSHA256 huge.bin") == f"250 {false.upper()}"
+    client.expect("OPTS MLST size;x.hash;", 200)
+    assert f"x.hash=SHA-256:{false};" in client("MLST huge.bin") and f"x.hash=SHA-256:{false};" in client.transfer("MLSD")[1].decode()
+    # A part of it has to be read.
+    client.expect("RANG 0 99", 350)
+    assert client("HASH huge.bin").split()[3] == hashlib.sha256(content("huge.bin")[:100]).hexdigest()
+
+
+def facts():
+    """MLST and MLSD: the facts asked for, in their order; never `unique`, which would show shared inodes."""
+    client = signed_in()
+    status = os.stat(TREE + "/hello.txt")
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(int(status.st_mtime)))
+    client.expect("OPTS MLST unique;size;modify;type;media-type;perm;unix.mode;x.hash;nothing;", "200 MLST OPTS type;size;modify;perm;unix.mode;media-type;x.hash;")
+    digest = hashlib.sha256(content("hello.txt")).hexdigest()
+    wanted = f"type=file;size=12;modify={stamp};perm=r;unix.mode=0444;media-type=text/plain;x.hash=SHA-256:{digest};"
+    assert client("MLST hello.txt") == f"250-Facts:\n {wanted} /hello.txt\n250 End"
+    lines = client.transfer("MLSD")[1].decode().split("\r\n")
+    assert f"{wanted} hello.txt" in lines, lines
+    assert any(line.startswith("type=dir;") and "perm=el;" in line and line.endswith(" d") and "size=" not in line for line in lines), lines
+    assert all("unique" not in line for line in lines)
+    client.expect("OPTS MLST", 200)
+    assert client.transfer("MLSD d")[1].decode().split("\r\n")[0].strip() in ("one", "; one", ".")
+    assert client("MLST").split("\n")[1].startswith(" ")
+    assert "MLST type;size;modify;perm;unix.mode;media-type;x.hash;" in client("FEAT")
+
+
+def information():
+    """What needs no file: each verb's words."""
+    client = signed_in()
+    for command, words in {
+        "SITE WHO": f"Signed in to {ACCOUNT}", "STAT": "TYPE: I, STRU: F, MODE: S", "SITE HELP": "CHMOD and UTIME are refused", "HELP": "access: USER PASS",
+        "HELP RANG": "RANG <first> <last>", "AVBL": "213 0", "AVBL d": "213 0", "ALLO 100 R 10": "202", "ACCT x": "202", "CSID Name=test;": "Name=FFS;", "CLNT test 1.0": "200",
+        "LANG EN-us": "English", "SYST": "215 UNIX Type: L8", "STAT d": "one", "STAT hello.txt": " hello.txt", "NOOP": "200", "CCC": "534", "SITE UTIME x": "read-only",
+        "SITE CHMOD 777 hello.txt": "read-only", "MFMT 20200101000000 hello.txt": "read-only", "HOST x": "503",
+    }.items():
+        assert words in client(command), (command, client(command))
+    client = Client()
+    client.expect("HOST ftp.example.com", 220)
+    client.expect("CLNT test 2.0", 200)
+    client.login()
+    eventually(lambda: 'client="test 2.0"' in log())
+    features = client("FEAT").split("\n")
+    assert features[0] == "211-Extensions:" and features[-1] == "211 End"
+    for line in ["UTF8", "TVFS", "MDTM", "SIZE", "REST STREAM", "RANG STREAM", "EPSV", "EPRT", "HOST", "LANG EN*", "MODE Z", "AUTH TLS;TLS-C;SSL;TLS-P;", "PBSZ", "PROT", "XCRC", "AVBL", "CSID", "CLNT"]:
+        assert f" {line}" in features, (line, features)
+
+
 # ---- TLS
 
 

@@ -11,7 +11,8 @@ import Testing
         "slowloris": ["ftp.login-timeout": "5", "ftp.data-timeout": "5", "ftp.stall-timeout": "5"],
         "descriptor_exhaustion": ["ftp.workers": "1"],
         "half_open_tls": ["ftp.sessions-per-address": "3000", "ftp.login-timeout": "10"],
-        "same_refusal": ["ftp.workers": "1"], "guessable_ports": ["ftp.passive-ports": "32000-48000"],
+        "same_refusal": ["ftp.workers": "1", "ftp.lockout-time": "7"],
+        "guessable_ports": ["ftp.passive-ports": "32000-48000"],
         "huge_directory": ["ftp.workers": "1"],
     ]
 

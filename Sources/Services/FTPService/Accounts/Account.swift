@@ -76,13 +76,16 @@ package final class AccountStore {
         case refused(String)
     }
 
+    /// The one reason that counts towards a lock-out.
+    static let wrongPassword = "wrong password"
+
     /// Checks `password` against the record of the account called `name`.
     package func admit(name: [UInt8], password: [UInt8], now: Timestamp) -> Admission {
         guard let id = AccountArea.account(directory: name) else { return .refused("no such account") }
         do {
             guard let account = try current(id) else { return .refused("no such account") }
             guard account.record.admits(password: password, at: now) else {
-                return .refused(account.record.isLive(at: now) ? "wrong password" : "expired")
+                return .refused(account.record.isLive(at: now) ? Self.wrongPassword : "expired")
             }
             return account.ended == nil ? .admitted(account) : .refused("withdrawn")
         } catch { return .refused("unreadable record: \(error)") }

@@ -17,6 +17,8 @@ package struct FTPSettings: Sendable {
     package let sessions: Int
     package let sessionsPerAddress: Int
     package let sessionsPerAccount: Int
+    package let lockOutAttempts: Int
+    package let lockOutSeconds: Int
     /// Bytes a second; 0: no limit.
     package let sessionRate: Int
     package let accountRate: Int
@@ -44,6 +46,8 @@ package struct FTPSettings: Sendable {
         sessions = configuration[Options.FTP.sessions]
         sessionsPerAddress = configuration[Options.FTP.sessionsPerAddress]
         sessionsPerAccount = configuration[Options.FTP.sessionsPerAccount]
+        lockOutAttempts = configuration[Options.FTP.lockOutAttempts]
+        lockOutSeconds = configuration[Options.FTP.lockOutTime]
         sessionRate = configuration[Options.FTP.sessionRate] * 1_024
         accountRate = configuration[Options.FTP.accountRate] * 1_024
         serverRate = configuration[Options.FTP.serverRate] * 1_024

@@ -102,6 +102,11 @@ package final class Worker {
         account.sessions -= 1
     }
 
+    /// Who tried too many wrong passwords.
+    var lockOut: LockOut {
+        LockOut(counters, attempts: settings.lockOutAttempts, seconds: settings.lockOutSeconds)
+    }
+
     /// What slows a transfer of `account` down; nil: nothing.
     func rateLimit(of account: Account) -> RateLimit? {
         guard settings.limitsRates else { return nil }

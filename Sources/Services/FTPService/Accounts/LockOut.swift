@@ -1,0 +1,30 @@
+import SystemSupport
+
+/// Wrong passwords for one account from one address, counted over all workers: after the first few, one a minute or so is
+/// looked at. Another address is not concerned, so nobody can lock a customer out from elsewhere; and a name that is no
+/// account is not counted, so nobody can fill the table.
+struct LockOut {
+    private let counters: SharedCounters
+    private let attempts: Int
+    private let seconds: Int
+
+    init(_ counters: SharedCounters, attempts: Int, seconds: Int) {
+        self.counters = counters
+        self.attempts = attempts
+        self.seconds = seconds
+    }
+
+    private func bucket(_ name: [UInt8], _ peer: SocketAddress) -> Int {
+        counters.bucket(Array("password ".utf8) + peer.bytes + name)
+    }
+
+    /// Each failure is a debt of ``seconds`` that time pays off; this many may be owed. `now`: the monotonic clock's
+    /// nanoseconds.
+    func isLocked(_ name: [UInt8], from peer: SocketAddress, now: Int64) -> Bool {
+        counters.wait(bucket(name, peer), now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
+    }
+
+    func failed(_ name: [UInt8], from peer: SocketAddress, now: Int64) {
+        counters.take(seconds, rate: 1, from: bucket(name, peer), now: now)
+    }
+}
