@@ -1,5 +1,16 @@
-// ftpload: FTP/FTPS load generator. Threads with blocking sockets; discards data with recv(MSG_TRUNC).
-// build: gcc -O2 -pthread ftpload.c -o ../bin/ftpload -lssl -lcrypto
+// Load for FTP and FTPS servers: threads with blocking sockets, received data discarded in the kernel (MSG_TRUNC) or
+// read (--copy). One line of JSON on standard output; exit status 1 when anything failed.
+//
+//   ftpload retr   -c SESSIONS -n FILES -f PATH [--expect BYTES] [--tls [--tlsdiscard]]   %d in PATH: the file's number
+//   ftpload list   -c SESSIONS -n TIMES -C LIST|MLSD|NLST -f FOLDER
+//   ftpload login  -c AT-ONCE -t SECONDS [--tls --noprot]
+//   ftpload hs     -c AT-ONCE -t SECONDS [--resume] [--tls12]                              TLS handshakes
+//   ftpload conn   -c AT-ONCE -t SECONDS                                                   connect, 220, close
+//   ftpload lat    -c SESSIONS -n COMMANDS -C NOOP [--rate COMMANDS-A-SECOND]
+//   ftpload hold   -c SESSIONS [--tls]                                                     until standard input ends
+//   always: -h HOST -p PORT -u USER -P PASSWORD
+//
+// cc -O2 -pthread ftpload.c -o ftpload -lssl -lcrypto
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +38,7 @@
 static const char *host = "127.0.0.1", *user = "anonymous", *pass = "x@y", *file = "/big", *cmdname = "NOOP",
                   *cg = NULL, *memcg = NULL;
 static int port = 21, conc = 1, count = 1, tls = 0, tls12 = 0, tlsdiscard = 0, copy = 0, pasv = 0, resume_ = 0,
-           dataresume = 1, rsaonly = 0, rcvbuf = 0, verbose = 0, rate = 0, uperconn = 0, srcspread = 0, noprot = 0;
+           dataresume = 1, rcvbuf = 0, verbose = 0, rate = 0, uperconn = 0, srcspread = 0, noprot = 0;
 static double secs = 3;
 static long expect = -1;
 static const char *cipher = "TLS_AES_128_GCM_SHA256",
@@ -37,10 +48,6 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec * 1e-9;
-}
-static void die(const char *m) {
-    perror(m);
-    exit(1);
 }
 typedef struct {
     int fd;
@@ -212,7 +219,6 @@ static int open_data(Ctl *c) {
     }
     return tcp_connect(p, c->idx);
 }
-static char bigbuf[64][1];
 // run one data command; returns payload bytes or <0
 static long transfer(Ctl *c, const char *fmt, const char *arg, long *raw) {
     int d = open_data(c);
@@ -330,7 +336,6 @@ static volatile int fails;
 static volatile int lastfail;
 static char failline[1200];
 static long total;
-static long totalraw;
 static volatile int stop;
 static long done_;
 static void fail(Ctl *c, int r) {
@@ -618,7 +623,6 @@ int main(int argc, char **argv) {
         SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY);
         SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     }
-    (void)bigbuf;
     Acc a, b;
     if (!strcmp(mode, "hold") || !strcmp(mode, "lat")) {
         Ctl *cs = calloc(conc, sizeof(Ctl));
