@@ -4,7 +4,7 @@ import TLSEngine
 
 /// Sends one file, range or listing over one data connection, on whichever loop it is given to.
 ///
-/// Bounded: 64 KiB while bytes are translated, 128 KiB of records while more than 64 KiB are encrypted, nothing for
+/// Bounded: 64 KiB while bytes are translated, 256 KiB of records while more than 64 KiB are encrypted, nothing for
 /// sendfile. A slow reader makes the socket unwritable and costs nothing until it reads on. Under way it is moved at
 /// most once, from the control thread to a data thread.
 package final class Transfer: EventLoop.Source {
@@ -159,7 +159,7 @@ package final class Transfer: EventLoop.Source {
         switch phase {
         case .handshake:
             if mustResume, stream.tls?.resumption != .ownSession { return end(.notResumed) }
-            if isLong { stream.tls?.gatherRecords(bytes: 2 * Self.chunk) }
+            if isLong { stream.tls?.gatherRecords(bytes: 4 * Self.chunk) }
             phase = .sending
         case .sending:
             progress.add(count)
