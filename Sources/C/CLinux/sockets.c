@@ -257,6 +257,12 @@ uint32_t ffs_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMI
 
 void ffs_add32(uint32_t *word, int32_t amount) { __atomic_fetch_add(word, (uint32_t)amount, __ATOMIC_RELAXED); }
 
+int64_t ffs_load64(const int64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
+
+void ffs_add64(int64_t *word, int64_t amount) { __atomic_fetch_add(word, amount, __ATOMIC_RELAXED); }
+
+int64_t ffs_take64(int64_t *word) { return __atomic_exchange_n(word, 0, __ATOMIC_RELAXED); }
+
 int64_t ffs_bucket_wait(const int64_t *empty_at, int64_t now, int64_t burst) {
     int64_t ahead = __atomic_load_n(empty_at, __ATOMIC_RELAXED) - now;
     return ahead < burst ? 0 : ahead - burst + 1;

@@ -41,6 +41,7 @@ static inline long ffs_ctx_set_cache_mode(SSL_CTX *context, long mode) {
 static inline long ffs_ctx_set_chain(SSL_CTX *context, STACK_OF(X509) *chain) {
     return SSL_CTX_set1_chain(context, chain);
 }
+static inline long ffs_set_chain(SSL *connection, STACK_OF(X509) *chain) { return SSL_set1_chain(connection, chain); }
 static inline long ffs_ctx_set_groups(SSL_CTX *context, const char *groups) {
     return SSL_CTX_set1_groups_list(context, groups);
 }

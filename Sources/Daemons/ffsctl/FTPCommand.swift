@@ -25,11 +25,12 @@ struct FTPCommand: AsyncParsableCommand {
         func run(_ session: Session) async throws {
             let sessions = try await session.ftp(FTPWho()).sessions
             session.output.table(
-                ["session", "client", "age", "account", "tls", "sent", "path"],
+                ["session", "service", "client", "age", "account", "tls", "sent", "rate", "path"],
                 sessions.map { row in
                     [
-                        .text(row.id), .text(row.peer), .seconds(row.seconds), Value(row.account) { .text($0) },
-                        Value(row.tls) { .text($0) }, Value(row.bytes) { .bytes($0) },
+                        .text(row.id), .text(row.service.rawValue), .text(row.peer), .seconds(row.seconds),
+                        Value(row.account) { .text($0) }, Value(row.tls) { .text($0) },
+                        Value(row.bytes) { .bytes($0) }, Value(row.rate) { .bytes($0) },
                         Value(row.path) { .text(printablePath($0.bytes)) },
                     ]
                 }, empty: "Nobody is connected.")

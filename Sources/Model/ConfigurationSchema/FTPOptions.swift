@@ -39,6 +39,10 @@ extension Options {
             "PEM certificate chain of FTPS and HTTPS. Needed unless both are closed.")
         package static let privateKey = Option(
             "ftp.private-key", "/etc/ffs/tls/key.pem", "PEM private key for ftp.certificate.")
+        package static let moreCertificates = Option(
+            "ftp.more-certificates", [String](),
+            "Further certificates, for clients that ask for another server name (SNI) of FTPS or HTTPS: certificate:key, or one file that holds both. The first that is valid for the name is used, else ftp.certificate."
+        )
         package static let controlTLS = Option(
             "ftp.tls-control", Requirement.allow, "Whether sign-in may (allow), must (require) or cannot (off) use TLS."
         )
@@ -49,7 +53,9 @@ extension Options {
             "Whether a data connection's TLS must resume its control connection's session (require), may (prefer), or is not asked (off). Require keeps others from taking a passive port over; some clients cannot do it."
         )
 
-        private static let tls: [any AnyOption] = [certificate, privateKey, controlTLS, dataTLS, sessionReuse]
+        private static let tls: [any AnyOption] = [
+            certificate, privateKey, moreCertificates, controlTLS, dataTLS, sessionReuse,
+        ]
 
         // MARK: Customers' own names
 

@@ -27,6 +27,10 @@ extension Options {
         package static let maxLifetime = Option(
             "staging.max-lifetime", 31_536_000, unit: "s", bounds: 1...31_536_000,
             "Longest life an account may be given, at its creation and at each extension.")
+        package static let linkLifetime = Option(
+            "staging.link-lifetime", 86_400, unit: "s", bounds: 60...31_536_000,
+            "How long a page's download links open an account without its password, and never longer than the account lives. Every look at the page gives fresh ones."
+        )
         package static let reapRate = Option(
             "staging.reap-rate", 20_000, unit: "files/s", bounds: 1...10_000_000,
             "Files of withdrawn accounts that are unlinked in a second, so that a mass expiry slows nobody down.")
@@ -40,7 +44,7 @@ extension Options {
 
         package static let all: [any AnyOption] = [
             user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
-            reapRate, remember,
+            linkLifetime, reapRate, remember,
         ]
     }
 }

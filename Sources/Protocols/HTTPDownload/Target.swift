@@ -10,6 +10,8 @@ package struct Target: Sendable, Hashable {
     package let isDirectory: Bool
     /// `?format=json`
     package let wantsJSON: Bool
+    /// `?link=…`: opens the account instead of login and password.
+    package let link: [UInt8]?
 
     package enum Refusal: Error, Sendable, Hashable {
         /// Not a path we understand: 400.
@@ -34,7 +36,9 @@ package struct Target: Sendable, Hashable {
         else { throw .notFound }
         self.path = resolved
         isDirectory = path.last == UInt8(ascii: "/")
-        wantsJSON = query.split(separator: UInt8(ascii: "&")).contains { $0.elementsEqual("format=json".utf8) }
+        let words = query.split(separator: UInt8(ascii: "&"))
+        wantsJSON = words.contains { $0.elementsEqual("format=json".utf8) }
+        link = words.first { $0.starts(with: "link=".utf8) }.map { Array($0.dropFirst("link=".utf8.count)) }
     }
 
     /// Percent-decoding, RFC 3986 §2.1. An encoded slash would make one name out of two, NUL and line ends have no

@@ -1,10 +1,13 @@
 package import FFSModel
 package import Tobj
 
-/// One session of ffsftpd.
+/// One session of ffsftpd, or one of several downloads that run on a connection of its HTTPS side.
 package struct FTPSession: Sendable, Hashable {
-    /// `<worker>-<number>`, what `ftp.kick` takes.
+    package enum Service: String, Sendable { case ftp, https }
+
+    /// `<worker>-<number>`, for HTTPS `<worker>-h<number>`; what `ftp.kick` takes.
     package let id: String
+    package let service: Service
     /// The client's address and port.
     package let peer: String
     /// How long the session is there.
@@ -15,12 +18,17 @@ package struct FTPSession: Sendable, Hashable {
     package let tls: String?
     /// Bytes of the running transfer so far; nil when none runs.
     package let bytes: Int?
+    /// Bytes a second of the running transfer since it began.
+    package let rate: Int?
     package let path: RelativePath?
 
     package init(
-        id: String, peer: String, seconds: Int, account: String?, tls: String?, bytes: Int?, path: RelativePath?
+        id: String, service: Service, peer: String, seconds: Int, account: String?, tls: String?, bytes: Int?,
+        rate: Int?, path: RelativePath?
     ) {
         self.id = id
+        self.service = service
+        self.rate = rate
         self.peer = peer
         self.seconds = seconds
         self.account = account
@@ -32,21 +40,25 @@ package struct FTPSession: Sendable, Hashable {
     package init(_ element: Element) throws(Failure) {
         let fields = Fields(element.children, of: "session")
         id = try fields.text("id")
+        service = try fields.value("service") { Service(rawValue: $0) }
         peer = try fields.text("peer")
         seconds = try fields.integer("seconds", in: 0...Int.max)
         account = try fields.optionalText("account")
         tls = try fields.optionalText("tls")
         bytes = fields.optional("bytes") == nil ? nil : try fields.integer("bytes", in: 0...Int.max)
+        rate = fields.optional("rate") == nil ? nil : try fields.integer("rate", in: 0...Int.max)
         path = fields.optional("path").flatMap { try? RelativePath(bytes: $0.text) }
     }
 
     package var element: Element {
         var children: [Element] = [
-            .field("id", id), .field("peer", peer), .field("seconds", seconds, unit: "s"),
+            .field("id", id), .field("service", service.rawValue), .field("peer", peer),
+            .field("seconds", seconds, unit: "s"),
         ]
         if let account { children.append(.field("account", account)) }
         if let tls { children.append(.field("tls", tls)) }
         if let bytes { children.append(.field("bytes", bytes, unit: "byte")) }
+        if let rate { children.append(.field("rate", rate, unit: "byte/s")) }
         if let path { children.append(Element("path", text: path.bytes)) }
         return Element("session", children: children)
     }

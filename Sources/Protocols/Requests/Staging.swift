@@ -90,13 +90,17 @@ package struct StagedAccount: ReplyMessage {
     package let bytes: Int
     /// The first ``listedFiles`` files in path order, all of them when there are no more.
     package let files: [StagedFile]
+    /// Opens the account's files over HTTPS without the password, for a while: `?link=…` behind their addresses
+    /// (docs/formats.md). A secret like the password.
+    package let link: String?
 
     /// How many `<file>` elements a reply carries at most.
     package static let listedFiles = 500
 
     package init(
         account: AccountID, password: String?, customer: CustomerName, items: [Item], created: Timestamp,
-        expires: Timestamp, policy: ExpiryPolicy, order: Int, fileCount: Int, bytes: Int, files: [StagedFile]
+        expires: Timestamp, policy: ExpiryPolicy, order: Int, fileCount: Int, bytes: Int, files: [StagedFile],
+        link: String? = nil
     ) {
         self.account = account
         self.password = password
@@ -109,6 +113,7 @@ package struct StagedAccount: ReplyMessage {
         self.fileCount = fileCount
         self.bytes = bytes
         self.files = files
+        self.link = link
     }
 
     package init(fields: Fields) throws(Failure) {
@@ -123,6 +128,7 @@ package struct StagedAccount: ReplyMessage {
         fileCount = try fields.integer("files", in: 0...Int.max)
         bytes = try fields.integer("size", in: 0...Int.max)
         files = try fields.all("file").map { element throws(Failure) in try StagedFile(element) }
+        link = try fields.optionalText("link")
     }
 
     package var body: [Element] {
@@ -134,6 +140,7 @@ package struct StagedAccount: ReplyMessage {
             .field("created", created), .field("expires", expires), .field("policy", policy),
             .field("order", order), .field("files", fileCount), .field("size", bytes, unit: "byte"),
         ]
+        if let link { body.append(.field("link", link)) }
         return body + files.map(\.element)
     }
 }

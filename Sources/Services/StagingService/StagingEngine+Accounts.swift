@@ -87,6 +87,7 @@ extension StagingEngine {
         return StagedAccount(
             account: record.account, password: password, customer: record.customer, items: record.items,
             created: record.created, expires: record.expires, policy: record.policy, order: record.order,
-            fileCount: record.fileCount, bytes: record.bytes, files: files)
+            fileCount: record.fileCount, bytes: record.bytes, files: files,
+            link: record.link(until: clock.now() + Int64(settings.linkLifetime)).text)
     }
 }

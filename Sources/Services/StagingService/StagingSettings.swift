@@ -11,6 +11,7 @@ package struct StagingSettings: Sendable {
     package var queue = Options.Staging.queue.defaultValue
     package var linkCeiling = Options.Staging.linkCeiling.defaultValue
     package var maxLifetime = Options.Staging.maxLifetime.defaultValue
+    package var linkLifetime = Options.Staging.linkLifetime.defaultValue
     package var reapRate = Options.Staging.reapRate.defaultValue
     package var remember = Options.Staging.remember.defaultValue
 
@@ -30,6 +31,7 @@ package struct StagingSettings: Sendable {
         queue = configuration[Options.Staging.queue]
         linkCeiling = configuration[Options.Staging.linkCeiling]
         maxLifetime = configuration[Options.Staging.maxLifetime]
+        linkLifetime = configuration[Options.Staging.linkLifetime]
         reapRate = configuration[Options.Staging.reapRate]
         remember = configuration[Options.Staging.remember]
     }

@@ -68,6 +68,8 @@ package protocol Daemon: Sendable {
     func reload(_ environment: DaemonEnvironment) async throws
     /// What `ffsctl status` shows: a few numbers under their `/metrics` names.
     var counts: [DaemonStatus.Reply.Value] { get }
+    /// Whether new customers are served now, for `/readyz`; asked only between start and drain.
+    var isServing: Bool { get }
 }
 
 extension Daemon {
@@ -76,6 +78,7 @@ extension Daemon {
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] { [] }
     package func reload(_ environment: DaemonEnvironment) async throws {}
     package var counts: [DaemonStatus.Reply.Value] { [] }
+    package var isServing: Bool { true }
 }
 
 /// A service whose sockets open before the daemon says that it is ready; "port in use" then ends the start

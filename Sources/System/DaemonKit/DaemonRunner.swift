@@ -134,7 +134,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         let daemon = try await D(environment)
         var services = daemon.services
         services.append(ControlService(control(of: daemon, environment)))
-        let metrics = metricsServer(configuration, registry)
+        let metrics = metricsServer(configuration, registry, daemon)
         if let metrics { services.append(metrics) }
         for service in services {
             if let service = service as? any BindingService { try await service.bind() }
@@ -178,12 +178,15 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         return quiet
     }
 
-    private func metricsServer(_ configuration: Configuration, _ registry: PrometheusRegistry) -> MetricsServer? {
+    private func metricsServer(
+        _ configuration: Configuration, _ registry: PrometheusRegistry, _ daemon: D
+    ) -> MetricsServer? {
         let base = configuration[Options.Common.metricsBasePort]
         let order = ["ffswebd", "ffsauthd", "ffsstaged", "ffsftpd"]
         guard base > 0, let offset = order.firstIndex(of: D.name) else { return nil }
         return MetricsServer(
-            address: configuration[Options.Common.metricsAddress], port: base + offset, registry: registry)
+            address: configuration[Options.Common.metricsAddress], port: base + offset, registry: registry
+        ) { daemon.isServing }
     }
 }
 

@@ -13,12 +13,16 @@ final class MetricsServer: BindingService {
     private let port: Int
     private let registry: PrometheusRegistry
     private let ready: Mutex<Bool>
+    private let isServing: @Sendable () -> Bool
     private let channel = Mutex<(any Channel)?>(nil)
 
-    init(address: String, port: Int, registry: PrometheusRegistry) {
+    init(
+        address: String, port: Int, registry: PrometheusRegistry, isServing: @escaping @Sendable () -> Bool = { true }
+    ) {
         self.address = address
         self.port = port
         self.registry = registry
+        self.isServing = isServing
         ready = Mutex(false)
     }
 
@@ -53,7 +57,9 @@ final class MetricsServer: BindingService {
         switch path {
         case "/metrics": (.ok, registry.exposition())
         case "/healthz": (.ok, "ok\n")
-        case "/readyz": ready.withLock { $0 } ? (.ok, "ready\n") : (.serviceUnavailable, "starting or draining\n")
+        case "/readyz":
+            ready.withLock { $0 } && isServing()
+                ? (.ok, "ready\n") : (.serviceUnavailable, "starting, draining, or turning customers away\n")
         default: (.notFound, "this port serves /metrics, /healthz and /readyz\n")
         }
     }

@@ -1,7 +1,7 @@
 import CLinux
 
 /// Counters and token buckets that processes share: how many sessions an address or an account has at all workers
-/// together, and how fast they may be served.
+/// together, how fast they may be served, and numbers that workers add up for their supervisor.
 ///
 /// A key's bucket is chosen by a hash of it under a secret, so two keys may share one; with 65,536 buckets that matters
 /// only to who is close to a limit. Each process also counts in a column of its own, so that what a dead process counted
@@ -16,7 +16,12 @@ package final class SharedCounters: @unchecked Sendable {
     package static let columns = 64
     /// The sums come first, then the columns.
     private static let countBytes = (1 + columns) * buckets * MemoryLayout<UInt32>.stride
-    private static let size = countBytes + buckets * MemoryLayout<Int64>.stride
+    private static let rateBytes = buckets * MemoryLayout<Int64>.stride
+    /// Numbers of each process, ``add(_:place:column:)``.
+    package static let places = 64
+    private static let size = countBytes + rateBytes + (columns + 1) * places * MemoryLayout<Int64>.stride
+    /// The row of processes that ended.
+    private static let ended = columns
 
     /// Fresh memory, all zero.
     package convenience init(secret: UInt64) throws(SystemError) {
@@ -61,13 +66,29 @@ package final class SharedCounters: @unchecked Sendable {
         ffs_add32(count(bucket, column), amount)
     }
 
-    /// Forgets what a process that ended had counted.
-    package func clear(column: Int) {
+    /// Forgets what a process that ended had counted; its numbers at `lasting` places stay in the totals.
+    package func clear(column: Int, lasting: some Sequence<Int>) {
         for bucket in 0..<Self.buckets {
             let counted = ffs_load32(count(bucket, column))
             guard counted != 0 else { continue }
             add(-Int32(truncatingIfNeeded: counted), to: bucket, column: column)
         }
+        for place in lasting { ffs_add64(number(place, Self.ended), ffs_take64(number(place, column))) }
+        for place in 0..<Self.places { _ = ffs_take64(number(place, column)) }
+    }
+
+    private func number(_ place: Int, _ column: Int) -> UnsafeMutablePointer<Int64> {
+        precondition((0..<Self.places).contains(place), "SharedCounters has \(Self.places) places")
+        let offset = Self.countBytes + Self.rateBytes + (column * Self.places + place) * MemoryLayout<Int64>.stride
+        return (memory + offset).assumingMemoryBound(to: Int64.self)
+    }
+
+    /// Adds to the number at `place`, one of ``places``; what places mean is the processes' affair.
+    package func add(_ amount: Int, place: Int, column: Int) { ffs_add64(number(place, column), Int64(amount)) }
+
+    /// The sum over all processes, and at lasting places over those that ended.
+    package func total(place: Int) -> Int {
+        (0...Self.columns).reduce(0) { $0 + Int(ffs_load64(number(place, $1))) }
     }
 
     private func emptyAt(_ bucket: Int) -> UnsafeMutablePointer<Int64> {

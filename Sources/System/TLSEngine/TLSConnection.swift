@@ -47,6 +47,7 @@ package final class TLSConnection {
     private let context: TLSContext
     private let input: OpaquePointer?
     private let output: OpaquePointer?
+    var sessionCache: TLSSessionCache? { context.sessions }
     /// What this connection's tickets carry.
     let identity: TLSContext.SessionIdentity
     let mustResumeOwnSession: Bool
@@ -95,6 +96,9 @@ package final class TLSConnection {
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
+            if !mustResumeOwnSession, SSL_session_reused(ssl) == 1, SSL_version(ssl) == TLS1_2_VERSION {
+                sessionCache?.adopt(sessionName(SSL_get_session(ssl)), by: identity)
+            }
             return .done
         }
         switch SSL_get_error(ssl, result) {

@@ -13,25 +13,37 @@ package final class TLSContext: Sendable {
     nonisolated(unsafe) let pointer: OpaquePointer
     /// Protocol names a client may ask for by ALPN; a client that offers only others is refused (ALPACA).
     let protocols: [[UInt8]]
+    /// The first is the default; empty for a client.
+    let credentials: [TLSCredentials]
+    /// Sessions by id, for clients without tickets.
+    let sessions: TLSSessionCache?
 
-    /// Bytes of ``init(server:protocols:maximumVersion:ticketKeys:)``'s `ticketKeys`: name, HMAC key and AES key.
+    /// Seconds for which a session can be resumed: as long as an FTP session may last without a command.
+    private static let resumable = 86_400
+
+    /// Bytes of ``init(server:protocols:maximumVersion:ticketKeys:sessions:)``'s `ticketKeys`: name, HMAC key and AES key.
     package static let ticketKeyBytes = 80
 
     /// A server's context.
-    /// - Parameter ticketKeys: ``ticketKeyBytes`` random bytes, the same for all contexts and processes that are to
-    ///   accept each other's tickets; nil: this context's own.
+    /// - Parameters:
+    ///   - credentials: at least one; the first for clients that name no server (SNI, RFC 6066 §3) that another serves.
+    ///   - ticketKeys: ``ticketKeyBytes`` random bytes, the same for all contexts and processes that are to
+    ///     accept each other's tickets; nil: this context's own.
+    ///   - sessions: where TLS 1.2 sessions of clients without tickets are kept; nil: they cannot resume.
     package init(
-        server credentials: TLSCredentials, protocols: [String], maximumVersion: Int32? = nil,
-        ticketKeys: [UInt8]? = nil
+        server credentials: [TLSCredentials], protocols: [String], maximumVersion: Int32? = nil,
+        ticketKeys: [UInt8]? = nil, sessions: TLSSessionCache? = nil
     ) throws(TLSError) {
+        guard let first = credentials.first else { throw TLSError(.credentials, "there is no certificate") }
         guard let context = SSL_CTX_new(TLS_server_method()) else {
             throw .fromQueue(.system, "cannot make a TLS context")
         }
         pointer = context
         self.protocols = protocols.map { Array($0.utf8) }
-        guard SSL_CTX_use_certificate(context, credentials.leaf) == 1,
-            SSL_CTX_use_PrivateKey(context, credentials.key) == 1,
-            ffs_ctx_set_chain(context, credentials.chain) == 1
+        self.credentials = credentials
+        self.sessions = sessions
+        guard SSL_CTX_use_certificate(context, first.leaf) == 1, SSL_CTX_use_PrivateKey(context, first.key) == 1,
+            ffs_ctx_set_chain(context, first.chain) == 1
         else { throw .fromQueue(.credentials, "OpenSSL does not accept the certificate") }
         configure(context)
         if let maximumVersion { _ = ffs_ctx_set_max_version(context, maximumVersion) }
@@ -49,7 +61,16 @@ package final class TLSContext: Sendable {
         if var ticketKeys, ffs_ctx_set_ticket_keys(context, &ticketKeys, ticketKeys.count) != 1 {
             throw .fromQueue(.system, "OpenSSL does not accept the ticket keys")
         }
-        SSL_CTX_set_alpn_select_cb(context, selectProtocol, Unmanaged.passUnretained(self).toOpaque())
+        SSL_CTX_set_timeout(context, Self.resumable)
+        let me = Unmanaged.passUnretained(self).toOpaque()
+        SSL_CTX_set_alpn_select_cb(context, selectProtocol, me)
+        if credentials.count > 1 { SSL_CTX_set_cert_cb(context, chooseCertificate, me) }
+        if sessions != nil {
+            let mode = SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL
+            _ = ffs_ctx_set_cache_mode(context, Int(mode))
+            SSL_CTX_sess_set_new_cb(context, keepSession)
+            SSL_CTX_sess_set_get_cb(context, findSession)
+        }
     }
 
     /// A client's context that trusts any certificate; for tests and for peers that are authenticated otherwise.
@@ -60,6 +81,8 @@ package final class TLSContext: Sendable {
         }
         pointer = context
         self.protocols = protocols.map { Array($0.utf8) }
+        credentials = []
+        sessions = nil
         configure(context)
         if let maximumVersion { _ = ffs_ctx_set_max_version(context, maximumVersion) }
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
@@ -72,7 +95,7 @@ package final class TLSContext: Sendable {
     private func configure(_ context: OpaquePointer) {
         _ = ffs_ctx_set_min_version(context, TLS1_2_VERSION)
         ffs_ctx_set_options(context)
-        // Tickets only: no server-side memory a session.
+        // Tickets only: no server-side memory a session, but for clients without tickets (TLSSessionCache).
         _ = ffs_ctx_set_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         _ = ffs_ctx_set_groups(context, "X25519:P-256:P-384")
     }
@@ -108,6 +131,20 @@ func ticketIdentity(_ session: OpaquePointer?) -> TLSContext.SessionIdentity? {
         return nil
     }
     return Array(UnsafeRawBufferPointer(start: data, count: count))
+}
+
+/// SNI: the first credentials that are valid for the name asked for; the context's own, the first, for no or another
+/// name. Clients that insist on a name find the mismatch themselves.
+private let chooseCertificate: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { ssl, argument in
+    guard let ssl, let argument, let asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return 1 }
+    let context = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+    let name = String(cString: asked)
+    guard let position = context.credentials.firstIndex(where: { $0.serves(name) }), position > 0 else { return 1 }
+    let chosen = context.credentials[position]
+    // A key of another kind would stay beside the new one, and might be preferred.
+    SSL_certs_clear(ssl)
+    return SSL_use_certificate(ssl, chosen.leaf) == 1 && SSL_use_PrivateKey(ssl, chosen.key) == 1
+        && ffs_set_chain(ssl, chosen.chain) == 1 ? 1 : 0
 }
 
 /// ALPN, RFC 7301: the first of our protocols that the client offers; a client that offers only others is refused.

@@ -48,6 +48,12 @@ package final class TLSCredentials: Sendable {
         EVP_PKEY_free(key)
     }
 
+    /// Whether the leaf is valid for a server called `name` (RFC 9525), wildcards included.
+    package func serves(_ name: String) -> Bool {
+        let bytes = Array(name.utf8CString)
+        return X509_check_host(leaf, bytes, bytes.count - 1, 0, nil) == 1
+    }
+
     private static func read(_ pem: [UInt8], _ body: (OpaquePointer?) -> Void) {
         pem.withUnsafeBytes { bytes in
             guard let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else { return }

@@ -8,8 +8,11 @@ import time
 HOST = "127.0.0.1"
 PORT = int(os.environ.get("FFS_PORT", "0"))
 IMPLICIT = int(os.environ.get("FFS_IMPLICIT", "0"))
+HTTPS = int(os.environ.get("FFS_HTTPS", "0"))
+METRICS = int(os.environ.get("FFS_METRICS", "0"))
 ACCOUNT = os.environ.get("FFS_ACCOUNT", "")
 PASSWORD = os.environ.get("FFS_PASSWORD", "")
+EXPIRED = os.environ.get("FFS_EXPIRED", "")
 TREE = os.environ.get("FFS_TREE", "")  # the account's root
 AREA = os.environ.get("FFS_AREA", "")
 LOG = os.environ.get("FFS_LOG", "")

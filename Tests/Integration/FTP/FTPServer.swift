@@ -17,7 +17,7 @@ struct FTPServer: Sendable {
     /// - Parameter endingPolicy: policy of the account that expires three seconds after the start.
     init(_ settings: [String: String] = [:], endingPolicy: ExpiryPolicy = .finish) throws {
         directory = try TemporaryDirectory("ftp")
-        ports = try Ports.range(3)
+        ports = try Ports.range(4)
         var all = [
             "staging.accounts": directory("accounts"), "run.directory": directory("run"),
             "log.directory": directory("log"), "ftp.port": "\(ports.lowerBound)",
@@ -25,6 +25,8 @@ struct FTPServer: Sendable {
             "ftp.address": "127.0.0.1", "ftp.user": "nobody", "ftp.workers": "2", "log.level": "info",
             "ftp.certificate": directory("tls/cert.pem"), "ftp.private-key": directory("tls/key.pem"),
             "drain.timeout": "20",
+            // ffsftpd's is the fourth port from the base.
+            "metrics.base-port": "\(ports.lowerBound)",
         ]
         all.merge(settings) { $1 }
         self.settings = all
@@ -96,6 +98,7 @@ struct FTPServer: Sendable {
             + ["run.directory", "ftp.user"].flatMap { ["--set", "\($0)=\(settings[$0] ?? "")"] }
         return [
             "FFS_PORT": "\(ports.lowerBound)", "FFS_IMPLICIT": "\(ports.lowerBound + 1)",
+            "FFS_HTTPS": "\(ports.lowerBound + 2)", "FFS_METRICS": "\(ports.upperBound)",
             "FFS_ACCOUNT": Self.account, "FFS_PASSWORD": Self.password, "FFS_EXPIRED": Self.expired,
             "FFS_ENDING": Self.ending, "FFS_ENDING_POLICY": endingPolicy.description,
             "FFS_TREE": directory("accounts/\(Self.account)/root"), "FFS_AREA": directory("accounts"),
@@ -106,31 +109,31 @@ struct FTPServer: Sendable {
         ]
     }
 
-    /// One case of a Python client against a daemon of its own.
+    /// Cases of a Python client, one after another, against a daemon of their own.
     static func play(
-        _ script: String, _ name: String, settings: [String: String] = [:], endingPolicy: ExpiryPolicy = .finish,
+        _ script: String, _ names: String..., settings: [String: String] = [:], endingPolicy: ExpiryPolicy = .finish,
         files: Int? = nil
     ) async throws {
         let server = try FTPServer(settings, endingPolicy: endingPolicy)
         try await server.run(files: files) { daemon in
-            try await server.play(script, name, against: daemon, endingPolicy: endingPolicy)
+            try await server.play(script, names, against: daemon, endingPolicy: endingPolicy)
         }
     }
 
-    /// One case against a daemon that runs already.
+    /// Cases against a daemon that runs already.
     func play(
-        _ script: String, _ name: String, against daemon: DaemonProcess, endingPolicy: ExpiryPolicy = .finish
+        _ script: String, _ names: [String], against daemon: DaemonProcess, endingPolicy: ExpiryPolicy = .finish
     ) async throws {
         let result = try await command(
-            ["python3", "\(Project.root)/Tests/Integration/Clients/\(script).py", name],
+            ["python3", "\(Project.root)/Tests/Integration/Clients/\(script).py"] + names,
             environment: environment(daemon, endingPolicy: endingPolicy), timeout: .seconds(120))
         guard result.status == 0 else {
-            throw TestFailure("\(name): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
+            throw TestFailure("\(names): \(result.errorOutput.suffix(3_000))\nlog:\n\(daemon.log.suffix(3_000))")
         }
         // A worker that fell is replaced at once, and a client that tries again may not notice; 9 is a test's own.
         let falls = daemon.log.lines.filter {
             $0.contains("worker ended") && $0.contains("signal") && !$0.contains("signal 9")
         }
-        guard falls.isEmpty else { throw TestFailure("\(name): \(falls)\n\(daemon.log.suffix(6_000))") }
+        guard falls.isEmpty else { throw TestFailure("\(names): \(falls)\n\(daemon.log.suffix(6_000))") }
     }
 }

@@ -22,7 +22,7 @@ struct SharedFTPServer: SuiteTrait, TestScoping {
     /// One case of a Python client against it.
     static func play(_ script: String, _ name: String) async throws {
         guard let current else { throw TestFailure("the suite lacks the trait .ftpServer") }
-        try await current.server.play(script, name, against: current.daemon)
+        try await current.server.play(script, [name], against: current.daemon)
     }
 }
 

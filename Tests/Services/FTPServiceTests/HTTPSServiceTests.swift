@@ -3,6 +3,7 @@ import FTPService
 import Foundation
 import Logging
 import StoredFormats
+import Synchronization
 import SystemSupport
 import TLSEngine
 import TestSupport
@@ -15,6 +16,7 @@ import Testing
         let fixture: AccountFixture
         let port: Int
         let transferLog: String
+        private let isAccepting = Mutex(true)
 
         init(_ files: [String: [UInt8]], change: (inout HTTPSSettings) -> Void = { _ in }) async throws {
             fixture = try AccountFixture(files)
@@ -32,13 +34,32 @@ import Testing
             var settings = HTTPSSettings()
             change(&settings)
             service = try HTTPSService(
-                settings: settings, area: fixture.area(),
-                tls: TLSContext(server: credentials, protocols: ["h2", "http/1.1"]),
+                worker: 0, settings: settings, area: fixture.area(),
+                tls: TLSContext(server: [credentials], protocols: ["h2", "http/1.1"]),
+                ledger: Ledger(SharedCounters(secret: 1), column: 0),
                 log: WorkerLog(
                     logger: Logger(label: "test"),
                     transferLog: Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600)))
             let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
-            try service.start(listener: Descriptor.listen(address, backlog: 100))
+            let listener = try Descriptor.listen(address, backlog: 100)
+            let number = listener.release()
+            // Accepts as a worker does.
+            try SystemThread(name: "accept") { [self] in
+                let listener = Descriptor(owning: number)
+                while isAccepting.withLock({ $0 }) {
+                    guard let accepted = try? listener.accept() else {
+                        SystemClock.sleep(nanoseconds: 2_000_000)
+                        continue
+                    }
+                    let peer = accepted.peer
+                    service.serve(accepted.take(), from: peer)
+                }
+            }.detach()
+        }
+
+        func drain() {
+            isAccepting.withLock { $0 = false }
+            service.drain {}
         }
 
         /// Runs curl on `path` below the account.
@@ -139,10 +160,11 @@ import Testing
     }
 
     @Test func connectionsPerAddressAreLimited() async throws {
-        let server = try await Server(["p-1/big.bin": Self.big]) { $0.sessionsPerAddress = 1 }
+        let server = try await Server(["p-1/big.bin": Self.big]) { $0.limits.perAddress = 1 }
         async let slow = server.curl("/p-1/big.bin", ["--limit-rate", "1M"])
         try await eventually("the slow one is connected") { await server.service.connectionCount() == 1 }
-        #expect(try await server.curl("/p-1/big.bin").status != 0)
+        let refused = try await server.curl("/p-1/big.bin", ["-i"])
+        #expect(refused.output.hasPrefix("HTTP/2 429") && refused.output.contains("retry-after: 30"))
         #expect(try await slow.outputBytes == Self.big)
         await server.service.stop()
     }
@@ -157,7 +179,8 @@ import Testing
             ])
         }
         try await eventually("both are connected") { await server.service.connectionCount() == 2 }
-        server.service.drain {}
+        server.drain()
+        try await Task.sleep(for: .milliseconds(50))
         #expect(try await server.curl("/p-1/big.bin").status == 7)
         #expect(try await slow.outputBytes == Self.big)
         #expect(try await idle.value.status != 124)

@@ -18,7 +18,7 @@ import Testing
 
     @Test(arguments: [(tls12, "TLSv1.2"), (tls13, "TLSv1.3")])
     func bytesCrossBothWays(_ version: Int32, _ name: String) throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: [])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let pair = try pair(context, client: TLSContext(unverifyingClientWithProtocols: [], maximumVersion: version))
         try pair.handshake()
         #expect(pair.server.version == name)
@@ -31,7 +31,7 @@ import Testing
     /// RFC 4217 §10.2 with both versions' mechanisms: a data connection proves that it belongs to its control session.
     @Test(arguments: [tls12, tls13])
     func aDataConnectionResumesItsOwnSessionOnly(_ version: Int32) throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: [])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let client = try TLSContext(unverifyingClientWithProtocols: [], maximumVersion: version)
         let control = try pair(context, client: client, identity: [1])
         try control.handshake()
@@ -54,7 +54,7 @@ import Testing
     /// A control connection resumed from an older one gets tickets of its own.
     @Test(arguments: [tls12, tls13])
     func aResumedControlConnectionHasItsOwnIdentity(_ version: Int32) throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: [])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let client = try TLSContext(unverifyingClientWithProtocols: [], maximumVersion: version)
         let first = try pair(context, client: client, identity: [1])
         try first.handshake()
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func closeNotifyIsTheOnlyCleanEnd() throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: [])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let pair = try pair(context, client: TLSContext(unverifyingClientWithProtocols: []))
         try pair.handshake()
         var buffer = [UInt8](repeating: 0, count: 10)
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test func applicationProtocols() throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: ["ftp"])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: ["ftp"])
         let agreed = try pair(context, client: TLSContext(unverifyingClientWithProtocols: ["x", "ftp"]))
         try agreed.handshake()
         #expect(agreed.server.applicationProtocol == "ftp")
@@ -92,7 +92,7 @@ import Testing
     }
 
     @Test func garbageIsAnErrorNotACrash() throws {
-        let context = try TLSContext(server: TestCertificate.credentials(), protocols: [])
+        let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let server = try TLSConnection(.server, context: context)
         Array("USER anonymous\r\n".utf8).withUnsafeBytes { server.feed($0) }
         #expect(throws: TLSError.self) { try server.handshake() }

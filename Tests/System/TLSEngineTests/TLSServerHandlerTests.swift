@@ -24,7 +24,7 @@ import Testing
         let client: TLSConnection
 
         init() throws {
-            let context = try TLSContext(server: TestCertificate.credentials(), protocols: ["ftp"])
+            let context = try TLSContext(server: [TestCertificate.credentials()], protocols: ["ftp"])
             recorder = Recorder()
             channel = EmbeddedChannel()
             let server = try TLSConnection(.server, context: context, identity: [7])

@@ -61,6 +61,9 @@ int ffs_shared_memory(size_t size);                // memfd_create(2), sealed ag
 void *ffs_map_shared(int fd, size_t size);         // NULL on failure
 uint32_t ffs_load32(const uint32_t *word);
 void ffs_add32(uint32_t *word, int32_t amount);
+int64_t ffs_load64(const int64_t *word);
+void ffs_add64(int64_t *word, int64_t amount);
+int64_t ffs_take64(int64_t *word);  // sets it to 0, returns what it was
 // A token bucket as one number, the time at which it will be empty again ("virtual scheduling", ITU-T I.371):
 // returns 0 and takes `cost` nanoseconds if less than `burst` of them are outstanding at `now`, else how many
 // nanoseconds to wait.

@@ -110,6 +110,19 @@ package final class AccountStore {
         } catch { return .refused("unreadable record: \(error)") }
     }
 
+    /// Checks a link (``AccountLink``) to `account`.
+    package func admit(_ id: AccountID, link text: [UInt8], now: Timestamp) -> Admission {
+        guard let link = AccountLink(text: text) else { return .refused("malformed link") }
+        do {
+            guard let account = try current(id) else { return .refused("no such account") }
+            guard account.record.admits(link: link, at: now) else {
+                return .refused(
+                    !account.record.isLive(at: now) ? "expired" : now < link.expires ? "wrong link" : "expired link")
+            }
+            return account.ended == nil ? .admitted(account) : .refused("withdrawn")
+        } catch { return .refused("unreadable record: \(error)") }
+    }
+
     /// The account as its record is now; nil when there is none.
     private func current(_ id: AccountID) throws -> Account? {
         let place = CPath("\(id.text)/\(AccountArea.record)")

@@ -14,17 +14,17 @@ struct LockOut {
         self.seconds = seconds
     }
 
-    private func bucket(_ name: [UInt8], _ peer: SocketAddress) -> Int {
-        counters.bucket(Array("password ".utf8) + peer.bytes + name)
+    private func bucket(_ name: [UInt8], _ address: [UInt8]) -> Int {
+        counters.bucket(Array("password ".utf8) + address + name)
     }
 
     /// Each failure is a debt of ``seconds`` that time pays off; this many may be owed. `now`: the monotonic clock's
     /// nanoseconds.
-    func isLocked(_ name: [UInt8], from peer: SocketAddress, now: Int64) -> Bool {
-        counters.wait(bucket(name, peer), now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
+    func isLocked(_ name: [UInt8], from address: [UInt8], now: Int64) -> Bool {
+        counters.wait(bucket(name, address), now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
     }
 
-    func failed(_ name: [UInt8], from peer: SocketAddress, now: Int64) {
-        counters.take(seconds, rate: 1, from: bucket(name, peer), now: now)
+    func failed(_ name: [UInt8], from address: [UInt8], now: Int64) {
+        counters.take(seconds, rate: 1, from: bucket(name, address), now: now)
     }
 }

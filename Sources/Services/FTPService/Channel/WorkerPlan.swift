@@ -6,22 +6,30 @@ import Tobj
 package struct WorkerPlan: Sendable {
     /// Settings that are not the default, as their texts.
     package var settings: [(key: String, text: String)]
-    /// PEM; nil without TLS.
-    package var certificate: [UInt8]?
-    package var privateKey: [UInt8]?
+    /// The first is for clients that name no server that another is for; none without TLS.
+    package var certificates: [Certificate]
     /// Shared by all workers, so that TLS tickets of one open at another.
     package var ticketKeys: [UInt8]
     /// Eight bytes under which keys are hashed into the shared counters.
     package var counterSecret: [UInt8]
 
+    /// Both in PEM; leaf first.
+    package struct Certificate: Sendable, Hashable {
+        package var chain: [UInt8]
+        package var key: [UInt8]
+
+        package init(chain: [UInt8], key: [UInt8]) {
+            self.chain = chain
+            self.key = key
+        }
+    }
+
     package init(
-        _ configuration: Configuration, certificate: [UInt8]?, privateKey: [UInt8]?, ticketKeys: [UInt8],
-        counterSecret: [UInt8]
+        _ configuration: Configuration, certificates: [Certificate], ticketKeys: [UInt8], counterSecret: [UInt8]
     ) {
         self.counterSecret = counterSecret
         settings = configuration.settings.filter { $0.source != .default }.map { ($0.option.key, $0.text) }
-        self.certificate = certificate
-        self.privateKey = privateKey
+        self.certificates = certificates
         self.ticketKeys = ticketKeys
     }
 
@@ -40,8 +48,10 @@ package struct WorkerPlan: Sendable {
 
     var element: Element {
         var children = settings.map { Element("set", [.init("key", $0.key.utf8)], text: $0.text) }
-        if let certificate, let privateKey {
-            children += [Element("certificate", text: certificate), Element("private-key", text: privateKey)]
+        children += certificates.map { certificate in
+            Element(
+                "certificate",
+                children: [Element("chain", text: certificate.chain), Element("key", text: certificate.key)])
         }
         children += [Element("ticket-keys", text: ticketKeys), Element("counter-secret", text: counterSecret)]
         return Element("plan", children: children)
@@ -55,8 +65,10 @@ package struct WorkerPlan: Sendable {
         settings = element.children("set").map {
             (String(decoding: $0.attribute("key") ?? [], as: UTF8.self), $0.string)
         }
-        certificate = element.child("certificate")?.text
-        privateKey = element.child("private-key")?.text
+        certificates = element.children("certificate").compactMap { certificate in
+            guard let chain = certificate.child("chain"), let key = certificate.child("key") else { return nil }
+            return Certificate(chain: chain.text, key: key.text)
+        }
         ticketKeys = keys.text
     }
 }

@@ -236,6 +236,7 @@ package final class ControlSession: EventLoop.Source {
                 return destroy()
             }
             life = .open
+            worker.ledger.count(stream.tls?.resumption == TLSConnection.Resumption.none ? .controlFull : .controlResumed)
             log(.debug, "TLS", ["tls": "\(stream.protection ?? "-")"])
             if commands == 0 { reply(Reply(220, worker.settings.policy.greeting)) }
             receive()
@@ -243,6 +244,7 @@ package final class ControlSession: EventLoop.Source {
         case .wantsInput: worker.loop.watch(self, .input)
         case .wantsOutput: worker.loop.watch(self, .output)
         case .end, .failed:
+            worker.ledger.count(.controlFailed)
             log(.info, "TLS handshake failed")
             destroy()
         }
@@ -277,6 +279,7 @@ package final class ControlSession: EventLoop.Source {
     /// Every refusal is answered after the same time, so that none can be told from another by a clock.
     func refuseLater(in seconds: Int = 2) {
         life = .refusing
+        worker.ledger.count(.ftpSignInsRefused)
         worker.loop.setDeadline(self, in: seconds)
     }
 

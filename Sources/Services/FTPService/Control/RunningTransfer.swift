@@ -34,6 +34,8 @@ final class RunningTransfer {
     var stage = Stage.waitingForClient
     /// ABOR came; its own reply follows the transfer's.
     var wasAborted = false
+    /// Bytes that the ledger has.
+    fileprivate var counted: UInt64 = 0
 
     init(_ plan: TransferPlan, started: Int64) {
         self.plan = plan
@@ -53,6 +55,9 @@ final class RunningTransfer {
         case .waitingForClient, .connecting, .over: 0
         }
     }
+
+    /// Bytes a second since its 150.
+    func rate(now: Int64) -> Int { Int(Double(progress) * 1e9 / Double(max(1, now - started))) }
 
     /// Stops it without a reply; the session is going away.
     func abort() {
@@ -143,6 +148,7 @@ extension ControlSession {
     private func accept(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
         guard worker.settings.acceptsAnyDataPeer || caller.bytes == peer.bytes else {
             log(.warning, "data connection from another address refused", ["caller": "\(caller.endpoint)"])
+            worker.ledger.count(.dataFromOtherAddress)
             socket.set(.resetOnClose)
             return false
         }
@@ -185,7 +191,10 @@ extension ControlSession {
         let transfer = Transfer(
             data, running.plan.content, mustResume: worker.settings.tlsReuse == .require,
             corks: isUnpaced && data.tls == nil, patience: worker.settings.stallTimeout)
-        if running.plan.file != nil, let account { transfer.limit = worker.rateLimit(of: account) }
+        if running.plan.file != nil, let account {
+            transfer.limit = worker.ledger.rateLimit(of: account.id, worker.settings.limits)
+        }
+        worker.ledger.count(.ftpTransfers)
         if isInline {
             running.stage = .inline(transfer)
             transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }
@@ -220,6 +229,7 @@ extension ControlSession {
 
     private func transferEnded(_ transfer: Transfer, _ end: Transfer.End) {
         guard let running else { return }
+        count(running, transfer, end)
         record(running, transfer, end)
         guard isOpen else {
             running.stage = .over
@@ -263,6 +273,41 @@ extension ControlSession {
         }
     }
 
+    /// Once a second: what a running transfer has sent since it was last counted.
+    func countProgress() {
+        guard let running else { return }
+        switch running.stage {
+        case .onThread(let transfer, _), .inline(let transfer): countBytes(running, transfer)
+        case .waitingForClient, .connecting, .over: break
+        }
+    }
+
+    private func countBytes(_ running: RunningTransfer, _ transfer: Transfer) {
+        let bytes = transfer.progress.bytes
+        worker.ledger.count(transfer.stream.tls == nil ? .ftpBytes : .ftpsBytes, by: Int(bytes - running.counted))
+        running.counted = bytes
+    }
+
+    private func count(_ running: RunningTransfer, _ transfer: Transfer, _ end: Transfer.End) {
+        countBytes(running, transfer)
+        worker.ledger.count(.ftpTransfers, by: -1)
+        if let tls = transfer.stream.tls {
+            if !tls.isEstablished {
+                worker.ledger.count(.dataFailed)
+            } else {
+                worker.ledger.count(tls.resumption == .ownSession ? .dataResumed : .dataFull)
+            }
+            if end == .notResumed { worker.ledger.count(.dataNotResumed) }
+        }
+        guard running.plan.file != nil else { return }
+        switch (end == .complete, transfer.stream.tls != nil) {
+        case (true, true): worker.ledger.count(.ftpsComplete)
+        case (true, false): worker.ledger.count(.ftpComplete)
+        case (false, true): worker.ledger.count(.ftpsBroken)
+        case (false, false): worker.ledger.count(.ftpBroken)
+        }
+    }
+
     private func record(_ running: RunningTransfer, _ transfer: Transfer, _ end: Transfer.End) {
         guard let file = running.plan.file else { return }
         let elapsed = SystemClock.monotonic() - running.started
@@ -275,7 +320,7 @@ extension ControlSession {
         var metadata: Logger.Metadata = [
             "path": "\(printablePath(file.path.bytes))", "offset": "\(file.offset)",
             "bytes": "\(transfer.progress.bytes)", "complete": "\(end == .complete)",
-            "milliseconds": "\(elapsed / 1_000_000)",
+            "milliseconds": "\(elapsed / 1_000_000)", "service": "ftp",
         ]
         if let tls = transfer.stream.tls {
             metadata["tls"] = "\(transfer.stream.protection ?? "-")"

@@ -3,8 +3,8 @@ import NIOHTTP1
 import NIOPosix
 import SystemSupport
 
-/// Sends one answer's body: reads ahead by one chunk, writes while the channel takes it, holds at most two chunks.
-/// Lives on the event loop; reads that may wait for a disk run on the pool.
+/// Sends one answer's body: reads ahead by one chunk, writes while the channel takes it, holds at most two chunks, and
+/// waits when the rate of its session, account or server is used up. Lives on the event loop; reads that may wait for a disk run on the pool.
 final class BodyPump {
     enum Piece {
         case bytes([UInt8])
@@ -29,16 +29,22 @@ final class BodyPump {
     private let file: OpenFile?
     private var pieces: ArraySlice<Piece>
     private var onEnd: ((_ sent: Int, _ isComplete: Bool) -> Void)?
-    private var isReading = false
+    private let rate: HTTPSConnection.Rate?
+    private let ledger: Ledger
+    /// A chunk is being read, or the rate is used up.
+    private var isWaiting = false
     private var outstanding = 0
-    private var sent = 0
+    /// Bytes of files that the kernel has taken.
+    private(set) var sent = 0
 
     init(
-        _ source: Source, on context: ChannelHandlerContext, pool: NIOThreadPool,
-        onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
+        _ source: Source, on context: ChannelHandlerContext, pool: NIOThreadPool, rate: HTTPSConnection.Rate?,
+        ledger: Ledger, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
     ) {
         self.context = context
         self.pool = pool
+        self.rate = rate
+        self.ledger = ledger
         file = source.file
         pieces = source.pieces[...]
         self.onEnd = onEnd
@@ -46,7 +52,7 @@ final class BodyPump {
 
     /// Goes on as far as it can.
     func go() {
-        while onEnd != nil, !isReading, outstanding < 2, context.channel.isWritable || outstanding == 0 {
+        while onEnd != nil, !isWaiting, outstanding < 2, context.channel.isWritable || outstanding == 0 {
             guard let piece = pieces.popFirst() else {
                 if outstanding == 0 { end(isComplete: true) }
                 return
@@ -64,7 +70,12 @@ final class BodyPump {
 
     private func send(_ range: Range<Int>) {
         guard let file, !range.isEmpty else { return }
-        let part = range.prefix(Self.chunk)
+        if let wait = rate?.limit.wait(now: SystemClock.monotonic()), wait > 0 {
+            pieces = [.file(range)] + pieces
+            return pause(wait)
+        }
+        let part = range.prefix(min(Self.chunk, rate?.limit.piece ?? .max))
+        rate?.limit.take(part.count, now: SystemClock.monotonic())
         if part.count < range.count { pieces = [.file(part.endIndex..<range.upperBound)] + pieces }
         if range.count <= Self.inline {
             do { try write(Self.read(file, part, context.channel.allocator), counts: true) } catch {
@@ -72,7 +83,7 @@ final class BodyPump {
             }
             return
         }
-        isReading = true
+        isWaiting = true
         let allocator = context.channel.allocator
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
         pool.runIfActive(eventLoop: context.eventLoop) { try Self.read(file, part, allocator) }.whenComplete { result in
@@ -80,8 +91,17 @@ final class BodyPump {
         }
     }
 
+    private func pause(_ nanoseconds: Int64) {
+        isWaiting = true
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .nanoseconds(nanoseconds)) {
+            me.value.isWaiting = false
+            me.value.go()
+        }
+    }
+
     private func didRead(_ result: Result<ByteBuffer, any Error>) {
-        isReading = false
+        isWaiting = false
         guard onEnd != nil else { return }
         switch result {
         case .success(let buffer):
@@ -125,6 +145,7 @@ final class BodyPump {
         switch result {
         case .success:
             sent += count
+            if count > 0 { ledger.count(.httpsBytes, by: count) }
             go()
         case .failure: end(isComplete: false)
         }

@@ -3,111 +3,128 @@ import FTPProtocol
 import Logging
 import NIOCore
 import NIOPosix
+import Requests
 import StoredFormats
 import SystemSupport
+import TLSEngine
+import Tobj
 
 /// What all downloads of one worker's HTTPS side share. Lives on its event loop.
 final class DownloadDesk {
-    let settings: HTTPSSettings
+    var settings: HTTPSSettings
     let accounts: AccountStore
+    let ledger: Ledger
     let log: WorkerLog
     let pool: NIOThreadPool
+    private let worker: Int
     private let loop: any NIOCore.EventLoop
-    private var channels: [ObjectIdentifier: any NIOCore.Channel] = [:]
-    var connections: Int { channels.count }
-    private var byAddress: [IPAddress: Int] = [:]
-    /// Answers under way, to be told when their account ends.
-    private var running: [ObjectIdentifier: DownloadHandler] = [:]
+    private var connections: [ObjectIdentifier: HTTPSConnection] = [:]
+    private var lastName = 0
+    /// Connections that are there only to be told why they are turned away.
+    private var turnedAway = 0
     private(set) var isDraining = false
+    var isHolding = false
     private var whenEmpty: () -> Void = {}
     private(set) var time = SystemClock.now()
 
+    /// More than so many are closed without a word: they may be an attack.
+    private static let mostTurnedAway = 256
+
     init(
-        settings: HTTPSSettings, accounts: AccountStore, log: WorkerLog, pool: NIOThreadPool,
-        loop: any NIOCore.EventLoop
+        worker: Int, settings: HTTPSSettings, accounts: AccountStore, ledger: Ledger, log: WorkerLog,
+        pool: NIOThreadPool, loop: any NIOCore.EventLoop
     ) {
+        self.worker = worker
         self.settings = settings
         self.accounts = accounts
+        self.ledger = ledger
         self.log = log
         self.pool = pool
         self.loop = loop
         let me = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { task in
-            me.value.everySecond()
-        }
+        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in me.value.everySecond() }
     }
 
     private func everySecond() {
         time = SystemClock.now()
         accounts.watch(now: time, second: SystemClock.monotonic() / 1_000_000_000)
-        for download in running.values { download.checkAccount(now: time) }
+        for connection in connections.values {
+            if isDraining, connection.isFinished { connection.channel.close(promise: nil) }
+            for answer in connection.answers { answer.checkAccount(now: time) }
+        }
     }
 
     // MARK: Connections
 
-    /// Whether one more connection fits the limits.
-    func admit(_ channel: any NIOCore.Channel) -> Bool {
-        let peer = Self.address(of: channel)
-        guard !isDraining, connections < settings.sessions,
-            byAddress[peer, default: 0] < settings.sessionsPerAddress
-        else {
-            log.logger.notice("too many connections", metadata: ["peer": "\(peer)", "service": "https"])
-            return false
+    var connectionCount: Int { connections.count - turnedAway }
+
+    /// The connection, which may be one that is only told why it is turned away; nil: close it.
+    func admit(_ channel: any NIOCore.Channel, from peer: Endpoint) -> HTTPSConnection? {
+        let address = peer.address.bytes
+        let refusal = isDraining || isHolding ? .draining : ledger.admit(address, settings.limits)
+        if let refusal {
+            ledger.count(refusal)
+            log.logger.notice(
+                "connection refused", metadata: ["peer": "\(peer)", "limit": "\(refusal)", "service": "https"])
+            guard turnedAway < Self.mostTurnedAway else { return nil }
+            turnedAway += 1
+        } else {
+            ledger.count(.httpsSessions)
         }
-        let id = ObjectIdentifier(channel)
-        channels[id] = channel
-        byAddress[peer, default: 0] += 1
-        let me = NIOLoopBound(self, eventLoop: loop)
-        channel.closeFuture.whenComplete { _ in me.value.left(id, peer) }
-        return true
+        lastName += 1
+        let connection = HTTPSConnection(
+            name: "\(worker)-h\(lastName)", peer: peer, channel: channel, refusal: refusal, ledger: ledger)
+        connections[ObjectIdentifier(connection)] = connection
+        let parts = NIOLoopBound((self, connection), eventLoop: loop)
+        channel.closeFuture.whenComplete { _ in
+            let (me, connection) = parts.value
+            me.left(connection)
+        }
+        return connection
     }
 
-    private func left(_ id: ObjectIdentifier, _ peer: IPAddress) {
-        channels[id] = nil
-        let count = byAddress[peer, default: 1] - 1
-        byAddress[peer] = count > 0 ? count : nil
-        if isDraining, channels.isEmpty { whenEmpty() }
+    private func left(_ connection: HTTPSConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        if connection.refusal == nil {
+            ledger.left(connection.peer.address.bytes)
+            ledger.count(.httpsSessions, by: -1)
+        } else {
+            turnedAway -= 1
+        }
+        if isDraining, connections.isEmpty { whenEmpty() }
     }
 
-    static func address(of channel: any NIOCore.Channel) -> IPAddress {
-        let text = channel.remoteAddress?.ipAddress ?? "0.0.0.0"
-        return IPAddress(text: text.utf8) ?? IPAddress(v4: 0)
-    }
-
-    /// Connections without an answer under way end now, the others after their last one.
+    /// Connections that had their answers end now, the others after their last one.
     func drain(_ whenEmpty: @escaping () -> Void) {
         isDraining = true
         self.whenEmpty = whenEmpty
-        guard !channels.isEmpty else { return whenEmpty() }
-        for channel in channels.values where !isBusy(channel) { channel.close(promise: nil) }
+        guard !connections.isEmpty else { return whenEmpty() }
+        for connection in connections.values {
+            if connection.handshake?.applicationProtocol == "h2" {
+                connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            } else if connection.isFinished {
+                connection.channel.close(promise: nil)
+            }
+        }
     }
 
-    /// Whether an answer is under way on `channel`.
-    func isBusy(_ channel: any NIOCore.Channel) -> Bool { running.values.contains { $0.connection === channel } }
+    // MARK: Operators
 
-    // MARK: Downloads
-
-    func began(_ download: DownloadHandler, of account: Account?) {
-        account?.sessions += 1
-        running[ObjectIdentifier(download)] = download
-    }
-
-    func ended(_ download: DownloadHandler, of account: Account?) {
-        account?.sessions -= 1
-        running[ObjectIdentifier(download)] = nil
-    }
-
-    /// One transfer for log and xferlog.
-    func record(_ transfer: TransferRecord, trace: TraceID, handshake: String) {
-        log.record(transfer)
-        log.flush()
-        log.logger.info(
-            transfer.isComplete ? "transfer complete" : "transfer cut short",
-            metadata: [
-                "service": "https", "account": "\(String(decoding: transfer.account, as: UTF8.self))",
-                "peer": "\(transfer.peer)", "path": "\(String(decoding: transfer.path, as: UTF8.self))",
-                "bytes": "\(transfer.bytes)", "seconds": "\(transfer.seconds)", "tls": "\(handshake)",
-                "trace": "\(trace)",
-            ])
+    /// As ``Worker/answer(_:)``, of the connections here.
+    func answer(_ question: Element) -> Element {
+        let mine = connections.values.filter { $0.refusal == nil }
+        switch question.name {
+        case "who": return Element("sessions", children: mine.flatMap(\.rows).map(\.element))
+        case "kick":
+            let session = question.attribute("session").map { String(decoding: $0, as: UTF8.self) }
+            let account = question.attribute("account").flatMap { try? AccountID(bytes: $0) }
+            let kicked = mine.filter { $0.name == session || account.map($0.uses) == true }
+            for connection in kicked {
+                log.logger.notice("kicked", metadata: connection.metadata())
+                connection.channel.close(promise: nil)
+            }
+            return Element("kicked", text: "\(kicked.count)")
+        default: return Element("unknown")
+        }
     }
 }

@@ -23,10 +23,13 @@ package struct FTPDaemon: Daemon {
 
     package func reload(_ environment: DaemonEnvironment) async throws { try service.reload(environment) }
 
+    package var counts: [DaemonStatus.Reply.Value] { service.counts }
+    package var isServing: Bool { service.isServing }
+
     // MARK: What is needed
 
-    /// Certificate and key, read and checked; the plan is without them where there is no certificate file and the
-    /// configuration offers no TLS. Throws `configuration` for files that cannot be used.
+    /// Certificates and keys, read and checked; the plan is without them where there is no certificate file and the
+    /// configuration offers no TLS. Throws `configuration` for files that cannot be used, naming them.
     static func plan(
         _ configuration: Configuration, ticketKeys: [UInt8], counterSecret: [UInt8]
     ) throws(Failure) -> WorkerPlan {
@@ -38,21 +41,46 @@ package struct FTPDaemon: Daemon {
                     "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
-            return WorkerPlan(
-                configuration, certificate: nil, privateKey: nil, ticketKeys: ticketKeys, counterSecret: counterSecret)
+            return WorkerPlan(configuration, certificates: [], ticketKeys: ticketKeys, counterSecret: counterSecret)
         }
-        guard
-            let key = try read(configuration[Options.FTP.privateKey], Options.FTP.privateKey.key, limit: 1 << 20)
-        else {
-            throw Failure(
-                .configuration, "there is no ftp.private-key (\(configuration[Options.FTP.privateKey])); set it")
+        let keyPath = configuration[Options.FTP.privateKey]
+        guard let key = try read(keyPath, Options.FTP.privateKey.key, limit: 1 << 20) else {
+            throw Failure(.configuration, "there is no ftp.private-key (\(keyPath)); set it")
         }
-        do throws(TLSError) { _ = try TLSCredentials(certificatePEM: certificate, privateKeyPEM: key) } catch {
-            throw Failure(.configuration, "ftp.certificate and ftp.private-key cannot be used: \(error)")
-        }
+        let first = WorkerPlan.Certificate(chain: certificate, key: key)
+        try check(first, "ftp.certificate \(configuration[Options.FTP.certificate]), ftp.private-key \(keyPath)")
         return WorkerPlan(
-            configuration, certificate: certificate, privateKey: key, ticketKeys: ticketKeys,
+            configuration, certificates: [first] + (try moreCertificates(configuration)), ticketKeys: ticketKeys,
             counterSecret: counterSecret)
+    }
+
+    /// `ftp.more-certificates`: `certificate:key`, or one file that holds both.
+    private static func moreCertificates(
+        _ configuration: Configuration
+    ) throws(Failure) -> [WorkerPlan.Certificate] {
+        let option = Options.FTP.moreCertificates
+        var certificates: [WorkerPlan.Certificate] = []
+        for entry in configuration[option] where !entry.isEmpty {
+            let paths = entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            var files: [[UInt8]] = []
+            for path in paths {
+                guard let bytes = try read(path, option.key, limit: 1 << 20) else {
+                    throw Failure(.configuration, "\(option.key): there is no file \(path)")
+                }
+                files.append(bytes)
+            }
+            let certificate = WorkerPlan.Certificate(chain: files[0], key: files[files.count - 1])
+            try check(certificate, "\(option.key): \(entry)")
+            certificates.append(certificate)
+        }
+        return certificates
+    }
+
+    /// Throws with `what`, which names the files.
+    private static func check(_ certificate: WorkerPlan.Certificate, _ what: String) throws(Failure) {
+        do throws(TLSError) {
+            _ = try TLSCredentials(certificatePEM: certificate.chain, privateKeyPEM: certificate.key)
+        } catch { throw Failure(.configuration, "\(what) cannot be used: \(error)") }
     }
 
     /// A certificate that went missing must not turn FTPS customers into plain ones, so `allow` needs it, too.
@@ -66,7 +94,7 @@ package struct FTPDaemon: Daemon {
         let bytes: [UInt8]?
         do throws(SystemError) { bytes = try Descriptor.open(CPath(path), .read).readAll(limit: limit) } catch {
             if error.errno == .noEntry { return nil }
-            throw error.failure("cannot read \(option)", .configuration)
+            throw error.failure("cannot read \(option), \(path)", .configuration)
         }
         guard let bytes else { throw Failure(.configuration, "\(option): \(path) is larger than any certificate") }
         return bytes
@@ -107,7 +135,7 @@ package struct FTPDaemon: Daemon {
         do throws(Failure) {
             let plan = try plan(configuration, ticketKeys: [], counterSecret: [])
             findings.append(
-                plan.certificate == nil
+                plan.certificates.isEmpty
                     ? CheckFinding(.warning, "ftp.certificate", "none, and no TLS: passwords and content go in clear")
                     : CheckFinding(.ok, "ftp.certificate", configuration[Options.FTP.certificate]))
         } catch { findings.append(CheckFinding(.error, "ftp.certificate", error.text)) }

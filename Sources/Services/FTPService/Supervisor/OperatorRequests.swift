@@ -28,7 +28,7 @@ extension SupervisorService {
             return Done()
         }
         table.on(FTPLimits.self) { [self] _, _ in
-            FTPLimits.Reply(limits: limits, sessions: try await sessions().count)
+            FTPLimits.Reply(limits: limits, sessions: sessionCount)
         }
         return table
     }

@@ -12,6 +12,7 @@ final class Supervisor {
     let loop: EventLoop
     private let resources: SupervisorResources
     private let counters: SharedCounters
+    private let metrics: WorkerMetrics
     private let identity: (user: UInt32, group: UInt32)?
     private let count: Int
     private let log: Logger
@@ -37,14 +38,14 @@ final class Supervisor {
     }
 
     init(
-        loop: EventLoop, resources: SupervisorResources, counters: SharedCounters,
-        identity: (user: UInt32, group: UInt32)?, count: Int, plan: WorkerPlan, gate: GateKeeper,
-        log: Logger
+        loop: EventLoop, resources: SupervisorResources, counters: SharedCounters, metrics: WorkerMetrics,
+        identity: (user: UInt32, group: UInt32)?, count: Int, plan: WorkerPlan, gate: GateKeeper, log: Logger
     ) {
         self.gate = gate
         self.loop = loop
         self.resources = resources
         self.counters = counters
+        self.metrics = metrics
         self.identity = identity
         self.count = count
         self.plan = plan
@@ -67,7 +68,7 @@ final class Supervisor {
         guard let column = (0..<SharedCounters.columns).first(where: { !taken.contains($0) }) else {
             return log.error("there are too many workers of earlier generations; no new one is started")
         }
-        counters.clear(column: column)
+        counters.clear(column: column, lasting: Statistic.lasting)
         do throws(SystemError) {
             let pair = try Descriptor.socketPair()
             let process = try launch(column, channel: pair.second.rawValue)
@@ -117,6 +118,7 @@ final class Supervisor {
 
     private func ready(_ child: WorkerChild) {
         child.isReady = true
+        metrics.publish(workers: children.filter(\.isReady).count)
         log.info("worker serves", metadata: ["worker": "\(child.column)", "pid": "\(child.process.number)"])
         guard current.count == count, current.allSatisfy(\.isReady) else { return }
         for old in children where old.generation < generation && old.killAt == nil {
@@ -136,7 +138,7 @@ final class Supervisor {
         children.removeAll { $0 === child }
         for number in questions.keys { take(nil, number, child) }
         let end = child.reap()
-        counters.clear(column: child.column)
+        counters.clear(column: child.column, lasting: Statistic.lasting)
         let expected = isDraining || child.killAt != nil
         if !expected || end != .exited(0) {
             log.error(
@@ -149,6 +151,7 @@ final class Supervisor {
         }
         guard child.generation == generation else { return }
         if !child.isReady, onReady != nil { return giveUp() }
+        metrics.countRestart(of: child.column)
         if loop.second - child.startedAt < 2 { retries.append(loop.second + 1) } else { spawn() }
     }
 
@@ -160,6 +163,7 @@ final class Supervisor {
     }
 
     private func everySecond() {
+        metrics.publish(workers: children.filter(\.isReady).count)
         for child in children {
             guard let killAt = child.killAt, killAt <= loop.second else { continue }
             log.warning("the drain time is over; transfers are cut", metadata: ["worker": "\(child.column)"])

@@ -2,6 +2,7 @@ import ConfigurationSchema
 package import DaemonKit
 package import FFSModel
 import Logging
+package import Requests
 import ServiceLifecycle
 import Synchronization
 import SystemSupport
@@ -20,6 +21,8 @@ package final class SupervisorService: BindingService {
     let signIns = SignInStatus()
     private let mailbox = Mutex<Mailbox?>(nil)
     private let supervisor = Mutex<Handoff<Supervisor>?>(nil)
+    private let metrics = Mutex<WorkerMetrics?>(nil)
+    private let isHolding = Atomic<Bool>(false)
 
     package init(_ environment: DaemonEnvironment) {
         configuration = environment.configuration
@@ -34,7 +37,7 @@ package final class SupervisorService: BindingService {
     package func bind() async throws {
         _ = raiseDescriptorLimit()
         let plan = try FTPDaemon.plan(configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
-        let resources = try SupervisorResources(configuration, hasTLS: plan.certificate != nil)
+        let resources = try SupervisorResources(configuration, hasTLS: !plan.certificates.isEmpty)
         let counters = try SharedCounters(secret: plan.counterSeed)
         let identity = try FTPDaemon.identity(configuration)
         let wanted = configuration[Options.FTP.workers]
@@ -46,9 +49,11 @@ package final class SupervisorService: BindingService {
         let loop = try EventLoop()
         let gate = GateKeeper(
             loop: loop, identity: identity, plan: try GatePlan(environment), status: signIns, log: logger)
+        let metrics = WorkerMetrics(counters)
+        self.metrics.withLock { $0 = metrics }
         let made = Supervisor(
-            loop: loop, resources: resources, counters: counters, identity: identity, count: count, plan: plan,
-            gate: gate, log: logger)
+            loop: loop, resources: resources, counters: counters, metrics: metrics, identity: identity, count: count,
+            plan: plan, gate: gate, log: logger)
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)
         supervisor.withLock { $0 = handoff }
@@ -96,7 +101,21 @@ package final class SupervisorService: BindingService {
     }
 
     /// Turns new sessions away, or admits them again.
-    package func hold(_ on: Bool) { perform { $0.hold(on) } }
+    package func hold(_ on: Bool) {
+        isHolding.store(on, ordering: .relaxed)
+        perform { $0.hold(on) }
+    }
+
+    /// Whether a new session would be admitted, for `/readyz`.
+    package var isServing: Bool {
+        !isHolding.load(ordering: .relaxed) && metrics.withLock { ($0?.workers ?? 0) > 0 }
+    }
+
+    /// For `ffsctl status`.
+    package var counts: [DaemonStatus.Reply.Value] { metrics.withLock { $0?.counts ?? [] } }
+
+    /// Sessions at all workers now.
+    var sessionCount: Int { metrics.withLock { $0?.sessions ?? 0 } }
 
     /// The answers of all workers.
     package func ask(_ question: Element) async -> [Element] {

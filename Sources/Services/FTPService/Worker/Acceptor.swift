@@ -7,12 +7,18 @@ package import SystemSupport
 package final class Acceptor: EventLoop.Source {
     private let listener: Descriptor
     private let worker: Worker
-    private let implicitTLS: Bool
+    private let kind: Kind
     private static let pauseSeconds = 1
 
-    package init(_ listener: consuming Descriptor, implicitTLS: Bool, worker: Worker) throws(SystemError) {
+    /// Who gets the connections.
+    package enum Kind {
+        case ftp(implicitTLS: Bool)
+        case https(HTTPSService)
+    }
+
+    package init(_ listener: consuming Descriptor, _ kind: Kind, worker: Worker) throws(SystemError) {
         self.listener = listener
-        self.implicitTLS = implicitTLS
+        self.kind = kind
         self.worker = worker
         super.init()
         // The connections inherit these.
@@ -59,6 +65,13 @@ package final class Acceptor: EventLoop.Source {
     }
 
     private func begin(_ socket: consuming Descriptor, _ peer: SocketAddress) {
+        switch kind {
+        case .ftp(let implicitTLS): beginFTP(socket, peer, implicitTLS: implicitTLS)
+        case .https(let service): service.serve(socket, from: peer)
+        }
+    }
+
+    private func beginFTP(_ socket: consuming Descriptor, _ peer: SocketAddress, implicitTLS: Bool) {
         if let limit = worker.admit(peer) {
             worker.log.logger.notice("connection refused", metadata: ["peer": "\(peer.endpoint)", "limit": "\(limit)"])
             if !implicitTLS {

@@ -14,16 +14,7 @@ package struct FTPSettings: Sendable {
     package let loginTimeout: Int
     package let dataTimeout: Int
     package let stallTimeout: Int
-    package let sessions: Int
-    package let sessionsPerAddress: Int
-    package let sessionsPerAccount: Int
-    package let lockOutAttempts: Int
-    package let lockOutSeconds: Int
-    /// Bytes a second; 0: no limit.
-    package let sessionRate: Int
-    package let accountRate: Int
-    package let serverRate: Int
-    package var limitsRates: Bool { sessionRate > 0 || accountRate > 0 || serverRate > 0 }
+    package let limits: SessionLimits
     package let drainSeconds: Int
     /// Whether customers may sign in with their own names.
     package let customerSignIn: Options.CustomerSignIn
@@ -43,14 +34,7 @@ package struct FTPSettings: Sendable {
         loginTimeout = configuration[Options.FTP.loginTimeout]
         dataTimeout = configuration[Options.FTP.connectTimeout]
         stallTimeout = configuration[Options.FTP.stallTimeout]
-        sessions = configuration[Options.FTP.sessions]
-        sessionsPerAddress = configuration[Options.FTP.sessionsPerAddress]
-        sessionsPerAccount = configuration[Options.FTP.sessionsPerAccount]
-        lockOutAttempts = configuration[Options.FTP.lockOutAttempts]
-        lockOutSeconds = configuration[Options.FTP.lockOutTime]
-        sessionRate = configuration[Options.FTP.sessionRate] * 1_024
-        accountRate = configuration[Options.FTP.accountRate] * 1_024
-        serverRate = configuration[Options.FTP.serverRate] * 1_024
+        limits = SessionLimits(configuration)
         drainSeconds = configuration[Options.Common.drainSeconds]
         let wanted = configuration[Options.FTP.customerSignIn]
         // Where there is no TLS, nobody can come under it.

@@ -1,5 +1,5 @@
 import FFSModel
-package import SystemSupport
+import SystemSupport
 package import TLSEngine
 
 /// The heart of a worker process: what its control thread's sessions share. Confined before it is made.
@@ -24,9 +24,7 @@ package final class Worker {
     package var isHolding = false
     private(set) var sessionCount = 0
     /// Counts and rates over all workers.
-    private let counters: SharedCounters
-    private let column: Int
-    private let serverBucket: Int
+    let ledger: Ledger
     package var onIdle: () -> Void = {}
 
     private let index: Int
@@ -34,11 +32,9 @@ package final class Worker {
 
     package init(
         index: Int, loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
-        dataThreads: [DataThread], counters: SharedCounters, column: Int
+        dataThreads: [DataThread], ledger: Ledger
     ) {
-        self.counters = counters
-        self.column = column
-        serverBucket = counters.bucket("server".utf8)
+        self.ledger = ledger
         self.index = index
         self.loop = loop
         self.settings = settings
@@ -62,59 +58,51 @@ package final class Worker {
     private func everySecond() {
         time = SystemClock.now()
         accounts.watch(now: time, second: loop.second)
-        for session in loop.sources(of: ControlSession.self) where session.account?.ended != nil {
-            session.accountEnded(now: time)
+        for session in loop.sources(of: ControlSession.self) {
+            session.countProgress()
+            if session.account?.ended != nil { session.accountEnded(now: time) }
         }
     }
 
     // MARK: Sessions
 
-    /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached, for the log.
-    func admit(_ peer: SocketAddress) -> String? {
-        if isDraining || isHolding { return "draining" }
-        guard counters.total(serverBucket) < settings.sessions else { return "ftp.sessions" }
-        let bucket = counters.bucket(peer.bytes)
-        guard counters.total(bucket) < settings.sessionsPerAddress else { return "ftp.sessions-per-address" }
-        counters.add(1, to: bucket, column: column)
-        counters.add(1, to: serverBucket, column: column)
+    /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached.
+    func admit(_ peer: SocketAddress) -> SessionLimits.Refusal? {
+        let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.bytes, settings.limits)
+        if let refusal {
+            ledger.count(refusal)
+            return refusal
+        }
+        ledger.count(.ftpSessions)
         sessionCount += 1
         return nil
     }
 
     func left(_ peer: SocketAddress) {
-        counters.add(-1, to: counters.bucket(peer.bytes), column: column)
-        counters.add(-1, to: serverBucket, column: column)
+        ledger.left(peer.bytes)
+        ledger.count(.ftpSessions, by: -1)
         sessionCount -= 1
         if isDraining, sessionCount == 0 { onIdle() }
     }
 
     /// False when the account has as many sessions as it may.
     func signedIn(to account: Account) -> Bool {
-        let bucket = counters.bucket(account.id.text.utf8)
-        guard counters.total(bucket) < settings.sessionsPerAccount else { return false }
-        counters.add(1, to: bucket, column: column)
+        guard ledger.signedIn(to: account.id, settings.limits) else {
+            ledger.count(.account)
+            return false
+        }
+        ledger.count(.ftpSignIns)
         account.sessions += 1
         return true
     }
 
     func signedOut(of account: Account) {
-        counters.add(-1, to: counters.bucket(account.id.text.utf8), column: column)
+        ledger.signedOut(of: account.id)
         account.sessions -= 1
     }
 
     /// Who tried too many wrong passwords.
-    var lockOut: LockOut {
-        LockOut(counters, attempts: settings.lockOutAttempts, seconds: settings.lockOutSeconds)
-    }
-
-    /// What slows a transfer of `account` down; nil: nothing.
-    func rateLimit(of account: Account) -> RateLimit? {
-        guard settings.limitsRates else { return nil }
-        return RateLimit(
-            counters, session: settings.sessionRate,
-            account: (counters.bucket(account.id.text.utf8), settings.accountRate),
-            server: (serverBucket, settings.serverRate))
-    }
+    var lockOut: LockOut { ledger.lockOut(settings.limits) }
 
     func nextSessionName() -> String {
         lastSession += 1
@@ -134,15 +122,20 @@ package final class Worker {
     }
 }
 
-/// TLS contexts of a worker, made from one certificate.
+/// TLS contexts of a worker, made from the same certificates.
 package struct WorkerTLS: Sendable {
     /// Control and data connections share one, so that a ticket of the first opens on the second.
     package let ftp: TLSContext
     package let https: TLSContext
 
-    /// - Parameter ticketKeys: the supervisor's, so that a client resumes at whichever worker it meets.
-    package init(_ credentials: TLSCredentials, ticketKeys: [UInt8]) throws(TLSError) {
-        ftp = try TLSContext(server: credentials, protocols: ["ftp", "ftp-data"], ticketKeys: ticketKeys)
+    /// - Parameters:
+    ///   - ticketKeys: the supervisor's, so that a client resumes at whichever worker it meets.
+    ///   - sessions: for clients without tickets, whose data connections come to the same worker.
+    package init(
+        _ credentials: [TLSCredentials], ticketKeys: [UInt8], sessions: TLSSessionCache
+    ) throws(TLSError) {
+        ftp = try TLSContext(
+            server: credentials, protocols: ["ftp", "ftp-data"], ticketKeys: ticketKeys, sessions: sessions)
         https = try TLSContext(server: credentials, protocols: ["h2", "http/1.1"], ticketKeys: ticketKeys)
     }
 }

@@ -30,8 +30,10 @@ extension ControlSession {
     var description: Element {
         let file = running?.plan.file
         return FTPSession(
-            id: name, peer: peer.endpoint.description, seconds: Int((worker.loop.now - started) / 1_000_000_000),
+            id: name, service: .ftp, peer: peer.endpoint.description,
+            seconds: Int((worker.loop.now - started) / 1_000_000_000),
             account: account?.id.text, tls: stream.protection, bytes: running.map { Int($0.progress) },
+            rate: running.map { $0.rate(now: worker.loop.now) },
             path: file.flatMap { try? RelativePath(bytes: $0.path.relative) }
         ).element
     }

@@ -4,6 +4,7 @@ import FFSModel
 import Logging
 import SystemSupport
 import TLSEngine
+import Tobj
 
 /// A worker process from its first line. The supervisor starts this program again with the word `worker`, and with
 ///
@@ -115,6 +116,8 @@ private final class RunningWorker {
     private var acceptors: [Acceptor] = []
     private var channel: WorkerChannel?
     private var https: HTTPSService?
+    /// Outlives a change of certificates.
+    private let tlsSessions = TLSSessionCache()
     /// Parts that a drain still waits for.
     private var draining = 0
 
@@ -137,29 +140,31 @@ private final class RunningWorker {
         }
         let area = Descriptor(owning: 4)
         let httpsArea = try area.duplicate()
-        let tls = try WorkerTLS(plan)
+        let tls = try WorkerTLS(plan, tlsSessions)
         let settings = try FTPSettings(configuration, hasTLS: tls != nil)
+        let ledger = Ledger(
+            try SharedCounters(Descriptor(owning: 6), secret: plan.counterSeed), column: arguments.index)
         loop = try EventLoop()
         loop.isEager = true
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
-            counters: try SharedCounters(Descriptor(owning: 6), secret: plan.counterSeed), column: arguments.index)
+            ledger: ledger)
         var httpsListener: Descriptor?
         for (offset, kind) in arguments.listeners.enumerated() {
             let listener = Descriptor(owning: WorkerProcess.firstListener + Int32(offset))
             switch kind {
-            case .ftp: acceptors.append(try Acceptor(listener, implicitTLS: false, worker: worker))
-            case .implicit: acceptors.append(try Acceptor(listener, implicitTLS: true, worker: worker))
+            case .ftp: acceptors.append(try Acceptor(listener, .ftp(implicitTLS: false), worker: worker))
+            case .implicit: acceptors.append(try Acceptor(listener, .ftp(implicitTLS: true), worker: worker))
             case .https: httpsListener = consume listener
             }
         }
         if let httpsListener, let tls {
             let service = try HTTPSService(
-                settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                log: WorkerLog(logger: logger, transferLog: httpsLog))
-            try service.start(listener: httpsListener)
+                worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
+                ledger: ledger, log: WorkerLog(logger: logger, transferLog: httpsLog))
+            acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
         }
         self.channel = try WorkerChannel(channel, framer: framer, loop: loop) { [unowned self] message in
@@ -184,20 +189,43 @@ private final class RunningWorker {
         switch message {
         case .plan(let plan): reload(plan)
         case .drain: drain()
-        case .ask(let number, let question):
-            channel?.send(.answer(number: number, worker.answer(question)))
-        case .hold(let on): worker.isHolding = on
+        case .ask(let number, let question): ask(number, question)
+        case .hold(let on):
+            worker.isHolding = on
+            https?.hold(on)
         case .signedIn(let number, let answer): worker.signIns.take(number, answer)
         case .ready, .answer, .signIn, .gatePlan, .relay: break
         }
     }
 
+    /// Both sides' answer as one.
+    private func ask(_ number: Int, _ question: Element) {
+        guard let https else { return answer(number, worker.answer(question), nil) }
+        let home = loop.mailbox
+        let me = Handoff(self)
+        https.ask(question) { theirs in
+            home.post { _ in me.value.answer(number, me.value.worker.answer(question), theirs) }
+        }
+    }
+
+    private func answer(_ number: Int, _ ftp: Element, _ https: Element?) {
+        var whole = ftp
+        if let https {
+            whole =
+                ftp.name == "kicked"
+                ? Element("kicked", text: "\((Int(ftp.string) ?? 0) + (Int(https.string) ?? 0))")
+                : Element(ftp.name, children: ftp.children + https.children)
+        }
+        channel?.send(.answer(number: number, whole))
+    }
+
     private func reload(_ plan: WorkerPlan) {
         do {
             let configuration = try plan.configuration()
-            let tls = try WorkerTLS(plan)
-            worker.reload(settings: try FTPSettings(configuration, hasTLS: tls != nil), tls: tls)
-            if let tls { https?.reload(tls: tls.https) }
+            let tls = try WorkerTLS(plan, tlsSessions)
+            let settings = try FTPSettings(configuration, hasTLS: tls != nil)
+            worker.reload(settings: settings, tls: tls)
+            if let tls { https?.reload(settings: HTTPSSettings(settings), tls: tls.https) }
         } catch { worker.log.logger.error("the new configuration was not taken", metadata: ["cause": "\(error)"]) }
     }
 
@@ -224,21 +252,13 @@ private final class RunningWorker {
     }
 }
 
-extension HTTPSSettings {
-    fileprivate init(_ settings: FTPSettings) {
-        self.init()
-        sessions = settings.sessions
-        sessionsPerAddress = settings.sessionsPerAddress
-        sessionsPerAccount = settings.sessionsPerAccount
-        stallTimeout = settings.stallTimeout
-    }
-}
-
 extension WorkerTLS {
     /// nil when the plan has no certificate.
-    fileprivate init?(_ plan: WorkerPlan) throws(TLSError) {
-        guard let certificate = plan.certificate, let key = plan.privateKey else { return nil }
+    fileprivate init?(_ plan: WorkerPlan, _ sessions: TLSSessionCache) throws(TLSError) {
+        guard !plan.certificates.isEmpty else { return nil }
         try self.init(
-            TLSCredentials(certificatePEM: certificate, privateKeyPEM: key), ticketKeys: plan.ticketKeys)
+            plan.certificates.map { certificate throws(TLSError) in
+                try TLSCredentials(certificatePEM: certificate.chain, privateKeyPEM: certificate.key)
+            }, ticketKeys: plan.ticketKeys, sessions: sessions)
     }
 }

@@ -78,6 +78,8 @@ enum API {
 
     struct Links: Encodable {
         let https: String?
+        /// ``https`` with what opens it without the password, for a while.
+        let signed: String?
         let ftps: String?
         let ftp: String?
     }
@@ -91,6 +93,7 @@ enum API {
     struct File: Encodable {
         let path: String
         let url: String?
+        let signedUrl: String?
         let size: Int
         let sha256: String
     }

@@ -5,11 +5,14 @@ import FFSModel
 struct AccountLinks: Sendable {
     let account: AccountID
     let places: DownloadPlaces
+    /// What lets its holder in over HTTPS without the password, for a while; nil: nobody.
+    private let link: String?
     private var login: String
 
-    init(account: AccountID, places: DownloadPlaces) {
+    init(account: AccountID, places: DownloadPlaces, link: String? = nil) {
         self.account = account
         self.places = places
+        self.link = link
         login = "\(account)@"
     }
 
@@ -41,6 +44,17 @@ struct AccountLinks: Sendable {
     /// One file over the best of the three.
     func file(_ path: RelativePath) -> String? {
         (https ?? ftps ?? ftp).map { $0 + Escaping.urlPath(path.bytes) }
+    }
+
+    /// ``https`` for a click: opens without the password. Not to be shown, only to be followed.
+    var signedHTTPS: String? { signed(https) }
+
+    /// ``file(_:)`` for a click; nil unless it goes over HTTPS.
+    func signedFile(_ path: RelativePath) -> String? { signed(https.map { $0 + Escaping.urlPath(path.bytes) }) }
+
+    private func signed(_ address: String?) -> String? {
+        guard let address, let link else { return nil }
+        return "\(address)?link=\(link)"
     }
 
     /// An IPv6 address needs brackets in a URL.

@@ -105,7 +105,7 @@ extension WebFront {
 
 extension WebFront {
     private func accountModel(_ account: StagedAccount, password: String?) -> Model {
-        let links = AccountLinks(account: account.account, places: settings.places)
+        let links = AccountLinks(account: account.account, places: settings.places, link: account.link)
         let commands = DownloadCommands(account, password: password, places: settings.places, certificate: certificate)
         var model: Model = [
             "account": account.account.text, "host": settings.places.host,
@@ -113,9 +113,10 @@ extension WebFront {
             "created": account.created.description, "created-text": Format.moment(account.created),
             "items": account.items.map(Self.itemModel), "item-count": Format.count(account.items.count, "product"),
             "file-count": Format.count(account.fileCount, "file"), "size": Format.size(account.bytes),
-            "links": [("HTTPS", links.https), ("FTPS", links.ftps), ("FTP", links.ftp)].compactMap { name, url in
-                url.map { ["name": name, "url": $0] }
-            },
+            "links": [
+                ("HTTPS", links.https, links.signedHTTPS), ("FTPS", links.ftps, nil), ("FTP", links.ftp, nil),
+            ].compactMap { name, url, signed in url.map { ["name": name, "url": $0, "href": signed ?? $0] } },
+            "signed": links.signedHTTPS != nil,
             "commands": commands.downloads.map(Self.recipeModel), "verify": Self.recipeModel(commands.verification),
             "files": account.files.map { fileModel($0, links: links) },
             "complete": account.files.count == account.fileCount,
@@ -131,7 +132,7 @@ extension WebFront {
         var model: Model = [
             "path": file.path.description, "size": Format.size(file.size), "digest": file.digest.description,
         ]
-        model["url"] = links.file(file.path)
+        model["url"] = links.signedFile(file.path) ?? links.file(file.path)
         return model
     }
 

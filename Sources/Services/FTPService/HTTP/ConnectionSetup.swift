@@ -1,0 +1,143 @@
+import FTPProtocol
+import NIOCore
+import NIOHTTP1
+import NIOHTTP2
+import TLSEngine
+
+/// Puts the handlers of one accepted connection together:
+///
+///     TLS → ProtocolChooser ──ALPN──▶ idle timer → HTTP/1.1 or HTTP/2 → DownloadHandler
+struct ConnectionSetup {
+    let desk: DownloadDesk
+    let tls: TLSContext
+
+    /// Throws, which closes the channel, for a connection that is not even told why it is turned away.
+    func begin(_ channel: any NIOCore.Channel, from peer: Endpoint) throws {
+        guard let connection = desk.admit(channel, from: peer) else { throw ChannelError.ioOnClosedChannel }
+        try channel.pipeline.syncOperations.addHandlers([
+            TLSServerHandler(connection: try TLSConnection(.server, context: tls)),
+            ProtocolChooser(desk: desk, connection: connection),
+        ])
+    }
+}
+
+/// Waits for the handshake, then sets the pipeline up for what ALPN agreed.
+private final class ProtocolChooser: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let desk: DownloadDesk
+    private let connection: HTTPSConnection
+    private var deadline: Scheduled<Void>?
+
+    init(desk: DownloadDesk, connection: HTTPSConnection) {
+        self.desk = desk
+        self.connection = connection
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let channel = context.channel
+        deadline = context.eventLoop.scheduleTask(in: .seconds(Int64(desk.settings.handshakeTimeout))) {
+            channel.close(promise: nil)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let handshake = event as? TLSHandshakeCompleted else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        deadline?.cancel()
+        connection.handshake = handshake
+        desk.ledger.count(handshake.resumption == .none ? .httpsFull : .httpsResumed)
+        do {
+            try context.channel.pipeline.syncOperations.addHandler(IdleCloser(desk: desk))
+            if handshake.applicationProtocol == "h2" {
+                try configureHTTP2(context.channel)
+            } else {
+                try configureHTTP1(context.channel)
+            }
+        } catch { context.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        if connection.handshake == nil { desk.ledger.count(.httpsFailed) }
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    private func configureHTTP1(_ channel: any NIOCore.Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+        try pipeline.addHandler(DownloadHandler(desk: desk, connection: connection, closesWhenDone: true))
+    }
+
+    private func configureHTTP2(_ channel: any NIOCore.Channel) throws {
+        let pipeline = channel.pipeline.syncOperations
+        var settings = NIOHTTP2Handler.ConnectionConfiguration()
+        settings.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: 100),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: 32_768),
+        ]
+        let parts = NIOLoopBound((desk, connection), eventLoop: channel.eventLoop)
+        _ = try pipeline.configureHTTP2Pipeline(
+            mode: .server, connectionConfiguration: settings, streamConfiguration: .init()
+        ) { stream in
+            stream.eventLoop.makeCompletedFuture {
+                let (desk, connection) = parts.value
+                try stream.pipeline.syncOperations.addHandlers([
+                    HTTP2FramePayloadToHTTP1ServerCodec(),
+                    DownloadHandler(desk: desk, connection: connection, closesWhenDone: false),
+                ])
+            }
+        }
+        // GOAWAY when the worker drains: the client opens no more streams, those there end.
+        let http2 = try pipeline.handler(type: NIOHTTP2Handler.self)
+        try pipeline.addHandler(
+            NIOHTTP2ServerConnectionManagementHandler(eventLoop: channel.eventLoop, configuration: .defaults),
+            position: .after(http2))
+    }
+}
+
+/// Closes a connection on which nothing moves: between requests after the idle time, within an answer after the longer
+/// stall time.
+private final class IdleCloser: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    private let desk: DownloadDesk
+    private var last = NIODeadline.now()
+    private var writing = 0
+    private var timer: RepeatedTask?
+
+    init(desk: DownloadDesk) { self.desk = desk }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let channel = context.channel
+        timer = context.eventLoop.scheduleRepeatedTask(initialDelay: .seconds(5), delay: .seconds(5)) { _ in
+            me.value.check(channel)
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+    private func check(_ channel: any NIOCore.Channel) {
+        let limit = writing > 0 ? desk.settings.stallTimeout : desk.settings.idleTimeout
+        if NIODeadline.now() - last > .seconds(Int64(limit)) { channel.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        last = .now()
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        writing += 1
+        let promise = promise ?? context.eventLoop.makePromise()
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        promise.futureResult.whenComplete { _ in
+            me.value.writing -= 1
+            me.value.last = .now()
+        }
+        context.write(data, promise: promise)
+    }
+}

@@ -1,0 +1,530 @@
+#!/usr/bin/python3
+"""The HTTPS side of ffsftpd and its operators: `https_side.py CASE...` runs rows in order, and fails loudly.
+
+The daemon runs already; FFS_… variables say where (ftp_wire.py)."""
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+from ftp_wire import *
+
+CTL = os.environ.get("FFS_CTL", "").split("\n")
+BASE = f"https://localhost:{HTTPS}/a/{ACCOUNT}"
+USER = ["--user", f"{ACCOUNT}:{PASSWORD}"]
+
+
+def ctl(*words):
+    run = subprocess.run([*CTL, *words], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def content(name, account=None):
+    with open(f"{AREA}/{account or ACCOUNT}/root/{name}", "rb") as file:
+        return file.read()
+
+
+class Answer:
+    """What curl brought: status, header fields, body."""
+
+    def __init__(self, *words, user=USER, check=True):
+        command = ["curl", "-sS", "-k", "-D", "/dev/stderr", "--max-time", "60", *user, *words]
+        run = subprocess.run(command, capture_output=True)
+        self.code = run.returncode
+        text = run.stderr.decode("latin-1")
+        assert not check or self.code == 0, text
+        self.body = run.stdout
+        self.version, self.status, self.fields = "", 0, {}
+        for line in text.split("\r\n"):
+            if line.startswith("HTTP/"):
+                self.version, self.status, self.fields = line.split()[0], int(line.split()[1]), {}
+            elif ": " in line:
+                name, value = line.split(": ", 1)
+                self.fields[name.lower()] = value
+
+
+def get(path, *words, **options):
+    return Answer(*words, BASE + path, **options)
+
+
+def who():
+    return json.loads(ctl("ftp", "who", "--json"))
+
+
+class Download:
+    """A running download with curl, as slow as the server makes it."""
+
+    def __init__(self, path="/huge.bin", *words, user=USER):
+        self.run = subprocess.Popen(
+            ["curl", "-sSk", *user, *words, BASE + path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.got = b""
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        while more := self.run.stdout.read1(1 << 18):
+            self.got += more
+
+    def started(self):
+        eventually(lambda: len(self.got) > 0)
+        return self
+
+    def end(self, timeout=60):
+        """Exit status of curl."""
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), "still downloading"
+        return self.run.wait()
+
+
+def link(account, expires, password=PASSWORD):
+    """As docs/formats.md says."""
+    key = hashlib.sha256(password.encode()).digest()
+    code = hmac.digest(key, f"ffs link 1\n{account}\n{expires}\n".encode(), "sha256")[:20]
+    return f"{expires:x}-{code.hex()}"
+
+
+def transfers():
+    """The structured log's and the transfer log's words about each transfer, which must agree."""
+    lines = [line.split() for line in open(XFERLOG)]
+    logged = []
+    for line in log().splitlines():
+        if " transfer " in line:
+            logged.append(dict(word.split("=", 1) for word in line.split() if "=" in word))
+    assert len(lines) == len(logged), (lines, logged)
+    for line, fields in zip(lines, logged):
+        assert line[7] == fields["bytes"] and (line[-1] == "c") == (fields["complete"] == "true"), (line, fields)
+        assert line[14 - 1] == fields["account"] and line[8] == fields["path"], (line, fields)
+        assert max(1, round(int(fields["milliseconds"]) / 1000)) == int(line[5]), (line, fields)
+    return logged
+
+
+# ---- answers
+
+
+def files():
+    whole = content("big.iso")
+    digest = hashlib.sha256(whole)
+    for version, name in [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")]:
+        answer = get("/big.iso", version)
+        assert answer.version == name and answer.status == 200 and answer.body == whole
+        fields = answer.fields
+        assert fields["etag"] == f'"{digest.hexdigest()}"' and fields["content-length"] == str(len(whole))
+        assert base64(fields["repr-digest"]) == digest.digest()
+        assert fields["content-disposition"] == 'attachment; filename="big.iso"'
+        assert fields["strict-transport-security"] == "max-age=31536000"
+        assert fields["referrer-policy"] == "no-referrer" and fields["x-content-type-options"] == "nosniff"
+        assert fields["accept-ranges"] == "bytes" and "private" in fields["cache-control"]
+        head = get("/big.iso", version, "-I")
+        assert head.body.count(b"\r\n") > 5 or head.body == b""
+        assert {k: v for k, v in head.fields.items() if k != "date"} == {k: v for k, v in fields.items() if k != "date"}
+
+
+def base64(field):
+    import base64
+
+    return base64.b64decode(re.fullmatch(r"sha-256=:(.*):", field).group(1))
+
+
+def ranges():
+    whole = content("big.iso")
+    etag = f'"{hashlib.sha256(whole).hexdigest()}"'
+    answer = get("/big.iso", "-r", "1000-1999")
+    assert answer.status == 206 and answer.body == whole[1000:2000]
+    assert answer.fields["content-range"] == f"bytes 1000-1999/{len(whole)}"
+    assert base64(answer.fields["repr-digest"]) == hashlib.sha256(whole).digest()
+    assert get("/big.iso", "-r", "-7").body == whole[-7:]
+    assert get("/big.iso", "-r", f"{len(whole) - 3}-").body == whole[-3:]
+    answer = get("/big.iso", "-r", "0-1,70000-70009,-2")
+    assert answer.status == 206
+    boundary = re.fullmatch(r"multipart/byteranges; boundary=(\w+)", answer.fields["content-type"]).group(1).encode()
+    parts = answer.body.split(b"--" + boundary)
+    assert parts[0] == b"" and parts[-1] == b"--\r\n" and len(answer.body) == int(answer.fields["content-length"])
+    bodies = [part.split(b"\r\n\r\n", 1)[1][:-2] for part in parts[1:-1]]
+    assert bodies == [whole[0:2], whole[70000:70010], whole[-2:]]
+    assert get("/big.iso", "-r", f"{len(whole)}-").status == 416
+    assert get("/big.iso", "-r", f"{len(whole)}-").fields["content-range"] == f"bytes */{len(whole)}"
+    # If-Range: the part only of the very same file.
+    assert get("/big.iso", "-r", "0-1", "-H", f"If-Range: {etag}").status == 206
+    answer = get("/big.iso", "-r", "0-1", "-H", 'If-Range: "another"')
+    assert answer.status == 200 and answer.body == whole
+    assert get("/big.iso", "-H", f"If-None-Match: {etag}").status == 304
+    assert get("/big.iso", "-H", 'If-Match: "another"').status == 412
+    # Resumed, as download tools do.
+    with open(f"{AREA}/../part", "wb") as file:
+        file.write(whole[:5_000_000])
+    Answer("-C", "-", "-o", f"{AREA}/../part", f"{BASE}/big.iso")
+    assert open(f"{AREA}/../part", "rb").read() == whole
+
+
+def directories():
+    page = get("/")
+    text = page.body.decode()
+    assert page.status == 200 and page.fields["content-type"] == "text/html; charset=utf-8"
+    assert 'href="./big.iso"' in text and 'href="./d/"' in text and "default-src 'none'" in page.fields["content-security-policy"]
+    listing = json.loads(get("/?format=json").body)
+    assert {entry["name"] for entry in listing["entries"]} == set(os.listdir(TREE))
+    hello = next(entry for entry in listing["entries"] if entry["name"] == "hello.txt")
+    assert hello["sha256"] == hashlib.sha256(content("hello.txt")).hexdigest() and hello["size"] == 12
+    assert json.loads(get("/", "-H", "Accept: application/json").body) == listing
+    moved = get("/d")
+    assert moved.status == 301 and moved.fields["location"] == f"/a/{ACCOUNT}/d/"
+    assert get("/", "-I").body.count(b"<table") == 0
+    assert get("/none").status == 404 and get("/../../etc/passwd", "--path-as-is").status == 404
+    assert get("/big.iso", "-X", "PUT", "-d", "x").status == 405
+
+
+def refusals():
+    for user in [f"{ACCOUNT}:wrong", f"{EXPIRED}:{PASSWORD}", "bbbbbbbbbbbbbbb3:x"]:
+        answer = get("/hello.txt", user=["--user", user])
+        assert answer.status == 401 and answer.fields["www-authenticate"].startswith("Basic "), answer.fields
+    assert get("/hello.txt", user=[]).status == 401
+    assert PASSWORD not in log()
+
+
+# ---- links
+
+
+def links():
+    now = int(time.time())
+    good = link(ACCOUNT, now + 600)
+    answer = get(f"/hello.txt?link={good}", user=[])
+    assert answer.status == 200 and answer.body == content("hello.txt")
+    cookie, *attributes = answer.fields["set-cookie"].split("; ")
+    assert cookie == f"__Secure-ffs-link={good}"
+    assert set(attributes) >= {f"Path=/a/{ACCOUNT}/", "Secure", "HttpOnly", "SameSite=Lax"}
+    assert 590 <= int(next(a for a in attributes if a.startswith("Max-Age=")).split("=")[1]) <= 600
+    assert answer.fields["referrer-policy"] == "no-referrer"
+    assert get("/big.iso", "-r", "5-9", "-b", cookie, user=[]).body == content("big.iso")[5:10]
+    assert get(f"/?link={good}", user=[]).status == 200
+    # A browser's address bar forgets the link.
+    page = get(f"/?link={good}", "-H", "Accept: text/html,*/*", user=[])
+    assert page.status == 303 and page.fields["location"] == f"/a/{ACCOUNT}/" and "set-cookie" in page.fields
+    page = get(f"/?link={good}", "-H", "Accept: text/html,*/*", "-L", "-c", "/dev/null", user=[])
+    assert page.status == 200 and b"hello.txt" in page.body
+    # wget's cookies carry it through a whole tree.
+    assert get(f"/d?link={good}", user=[]).fields["location"] == f"/a/{ACCOUNT}/d/?link={good}"
+    # Everything else is refused alike, and without a prompt for a password.
+    for bad in [
+        link(ACCOUNT, now - 1), link(ACCOUNT, now + 600, "guess"), link("abcdefghij234566", now + 600), good[:-1],
+        good + "0", good.upper(), f"{now + 9999:x}-{good.split('-')[1]}", "", "-", "x",
+    ]:
+        answer = get(f"/hello.txt?link={bad}", user=[])
+        assert answer.status == 403 and b"fresh" in answer.body and "www-authenticate" not in answer.fields, bad
+    assert get("/hello.txt", "-b", f"__Secure-ffs-link={link(ACCOUNT, now - 1)}", user=[]).status == 401
+    for account in [EXPIRED, "bbbbbbbbbbbbbbb3"]:
+        other = Answer(f"https://localhost:{HTTPS}/a/{account}/hello.txt?link={link(account, now + 600)}", user=[])
+        assert other.status == 403, account
+    # A password that is given counts, and a link nowhere reaches a log.
+    assert get(f"/hello.txt?link={good}", user=["--user", f"{ACCOUNT}:wrong"]).status == 401
+    for text in [log(), open(XFERLOG).read()]:
+        assert "link=" not in text and good.split("-")[1] not in text
+
+
+# ---- limits
+
+
+def limits():
+    """Four sessions an address, two an account, whichever side they come to."""
+    held = [signed_in()]
+    slow = Download("/huge.bin", "--http1.1").started()
+    refused = get("/hello.txt")
+    assert refused.status == 429 and refused.fields["retry-after"] == "30" and b"this account" in refused.body
+    client = Client()
+    client(f"USER {ACCOUNT}")
+    client.expect(f"PASS {PASSWORD}", 421)
+    client.close()
+    held.pop().close()
+    eventually(lambda: get("/hello.txt").status == 200)
+    held = [Client() for _ in range(3)]
+    for version in ["--http1.1", "--http2"]:
+        refused = get("/hello.txt", version)
+        assert refused.status == 429 and refused.fields["retry-after"] == "30" and b"your address" in refused.body
+    assert Client(greet=False).reply().startswith("421")
+    held.pop().close()
+    eventually(lambda: get("/hello.txt").status == 200)
+    slow.run.kill()
+    slow.end()
+    for client in held:
+        client.close()
+    eventually(lambda: json.loads(ctl("ftp", "limits", "--json"))["sessions now"] == 0)
+    # The streams of one HTTP/2 connection count as one session.
+    many = subprocess.run(
+        ["curl", "-sSk", "--http2", "-Z", "--parallel-max", "8", *USER]
+        + [word for name in ["hello.txt", "d/one", "big.iso", "SHA256SUMS"] for word in (f"{BASE}/{name}", "-o", "/dev/null")]
+        + ["-w", "%{http_code} %{num_connects}\n"], capture_output=True, text=True)
+    assert many.returncode == 0 and [line.split()[0] for line in many.stdout.split("\n")[:-1]] == ["200"] * 4, many
+    metrics = scrape()
+    assert metrics['ffs_ftp_refused_total{limit="ftp.sessions-per-account"}'] >= 2
+    assert metrics['ffs_ftp_refused_total{limit="ftp.sessions-per-address"}'] >= 3
+
+
+def full():
+    """One session is all there may be."""
+    slow = Download().started()
+    refused = get("/hello.txt")
+    assert refused.status == 503 and refused.fields["retry-after"] == "30" and b"full" in refused.body
+    assert Client(greet=False).reply().startswith("421")
+    slow.run.kill()
+    slow.end()
+    eventually(lambda: get("/hello.txt").status == 200)
+
+
+def rates():
+    """2,048 KiB/s a session, 3,072 an account: a session's streams share, and FTP takes from the same account."""
+    start = time.monotonic()
+    assert get("/big.iso", "-r", "0-4194303", "--http1.1").status == 206
+    assert 1.5 < time.monotonic() - start < 4
+    start = time.monotonic()
+    subprocess.run(
+        ["curl", "-sSkZ", "--http2", *USER, "-r", "0-2097151", f"{BASE}/big.iso", "-o", "/dev/null", f"{BASE}/huge.bin", "-o", "/dev/null"],
+        check=True)
+    assert 1.5 < time.monotonic() - start < 5
+    start = time.monotonic()
+    both = [Download("/big.iso", "-r", "0-4194303") for _ in range(2)]
+    client = signed_in()
+    client.expect(f"REST {len(content('big.iso')) - (1 << 20)}", 350)
+    assert len(client.transfer("RETR big.iso")[1]) == 1 << 20
+    for download in both:
+        assert download.end() == 0 and len(download.got) == 4194304
+    # 9 MiB at 3 MiB/s.
+    assert 2.4 < time.monotonic() - start < 8
+
+
+def who_and_kick():
+    slow = Download().started()
+    row = next(row for row in who() if row["path"])
+    assert row["service"] == "https" and row["path"] == "huge.bin" and row["account"] == ACCOUNT, row
+    assert row["sent"] > 0 and 0 < row["rate"] < 4 << 20 and row["tls"].startswith("TLSv1.3 "), row
+    start = time.monotonic()
+    ctl("ftp", "kick", row["session"])
+    assert slow.end(5) != 0 and time.monotonic() - start < 1.5
+    last = eventually_value(lambda: transfers()[-1:])[0]
+    assert last["complete"] == "false" and last["service"] == "https" and last["session"] == row["session"]
+    # A whole account: FTP and HTTPS.
+    slow = Download("/huge.bin", "--http1.1").started()
+    client = signed_in()
+    ctl("ftp", "kick", ACCOUNT)
+    assert slow.end(5) != 0 and client.reply().startswith("421")
+    eventually(lambda: who() == [])
+
+
+def eventually_value(body, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := body():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
+# ---- logs, metrics, health
+
+
+def logs_agree():
+    before = len(transfers())
+    whole = content("big.iso")
+    get("/big.iso", "-r", "1000-")
+    get("/hello.txt", "--http1.1", "--tls-max", "1.2")
+    get("/big.iso", "-I")
+    get("/", "-o", "/dev/null")
+    context = tls_context()
+    sock = context.wrap_socket(socket.create_connection((HOST, HTTPS), 10))
+    import base64
+
+    word = base64.b64encode(f"{ACCOUNT}:{PASSWORD}".encode()).decode()
+    sock.sendall(f"GET /a/{ACCOUNT}/huge.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {word}\r\n\r\n".encode())
+    got = 0
+    while got < 1 << 20:
+        got += len(sock.recv(1 << 18))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    eventually(lambda: len(open(XFERLOG).readlines()) == before + 3)
+    time.sleep(0.2)
+    ranged, small, broken = transfers()[before:]
+    assert ranged["offset"] == "1000" and int(ranged["bytes"]) == len(whole) - 1000 and ranged["complete"] == "true"
+    assert ranged["sha256"] == hashlib.sha256(whole).hexdigest() and ranged["service"] == "https"
+    text = [line for line in log().splitlines() if " transfer " in line][before:]
+    assert re.search(r'tls="TLSv1\.3 TLS_\w+"', text[0]) and re.search(r'tls="TLSv1\.2 ECDHE\S+"', text[1]), text
+    assert small["bytes"] == "12" and small["reused"] == "false"
+    # Counted in chunks that the kernel took.
+    assert broken["complete"] == "false"
+    assert got - (1 << 18) <= int(broken["bytes"]) < len(content("huge.bin")), (got, broken)
+
+
+def operators(path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+def scrape():
+    time.sleep(1.2)  # the supervisor publishes once a second
+    status, text = operators("/metrics")
+    assert status == 200
+    values = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            values[name] = float(value)
+    return values
+
+
+def metrics():
+    def gone(before, after, name):
+        return after[name] - before[name]
+
+    assert operators("/healthz")[0] == 200 and operators("/readyz")[0] == 200
+    before = scrape()
+    assert before["ffs_ftp_workers"] == 2
+    client = Client().secure()
+    client.transfer("RETR hello.txt")
+    client.transfer("RETR hello.txt", session=False)
+    plain = signed_in()
+    plain.transfer("RETR d/one")
+    refused = Client()
+    refused(f"USER {ACCOUNT}")
+    refused(f"PASS wrong")
+    get("/hello.txt")
+    get("/hello.txt", user=["--user", f"{ACCOUNT}:wrong"])
+    port = plain.passive()
+    plain.raw(b"RETR hello.txt\r\n")
+    plain.reply()
+    thief = socket.create_connection((HOST, port), 5, source_address=("127.0.0.9", 0))
+    data = socket.create_connection((HOST, port), 5)
+    assert drain(data) == content("hello.txt")
+    thief.close()
+    after = scrape()
+    for name, change in {
+        'ffs_ftp_logins_total{result="ok",service="ftp"}': 2,
+        'ffs_ftp_logins_total{result="refused",service="ftp"}': 1,
+        'ffs_ftp_logins_total{result="ok",service="https"}': 1,
+        'ffs_ftp_logins_total{result="refused",service="https"}': 1,
+        'ffs_ftp_transfers_total{protocol="ftp",result="complete"}': 2,
+        'ffs_ftp_transfers_total{protocol="ftps",result="complete"}': 2,
+        'ffs_ftp_transfers_total{protocol="https",result="complete"}': 1,
+        'ffs_ftp_sent_bytes_total{protocol="ftp"}': 13,
+        'ffs_ftp_sent_bytes_total{protocol="ftps"}': 24,
+        'ffs_ftp_sent_bytes_total{protocol="https"}': 12,
+        'ffs_ftp_tls_handshakes_total{connection="control",result="full"}': 1,
+        'ffs_ftp_tls_handshakes_total{connection="data",result="resumed"}': 1,
+        'ffs_ftp_tls_handshakes_total{connection="data",result="full"}': 1,
+        'ffs_ftp_tls_handshakes_total{connection="https",result="full"}': 2,
+        'ffs_ftp_data_refused_total{reason="address"}': 1,
+        'ffs_ftp_sessions{service="ftp"}': 3,
+        'ffs_ftp_sessions{service="https"}': 0,
+        'ffs_ftp_transfers_running{service="ftp"}': 0,
+    }.items():
+        assert gone(before, after, name) == change, (name, before[name], after[name])
+    row = next(row for row in json.loads(ctl("status", "ffsftpd", "--json")) if row["daemon"] == "ffsftpd")
+    counts = row["counts"]
+    assert counts["ftp sessions"] == 3 and counts["workers"] == 2, counts
+    assert counts["transfers complete"] == sum(v for k, v in after.items() if k.startswith("ffs_ftp_transfers_total") and "complete" in k)
+    # What a dead worker had counted stays counted, its sessions do not.
+    os.kill(workers()[0], signal.SIGKILL)
+    os.kill(workers()[-1], signal.SIGKILL)
+    eventually(lambda: scrape()["ffs_ftp_workers"] == 2)
+    again = scrape()
+    assert again['ffs_ftp_sent_bytes_total{protocol="https"}'] == after['ffs_ftp_sent_bytes_total{protocol="https"}']
+    assert again['ffs_ftp_sessions{service="ftp"}'] == 0
+    assert sum(v for k, v in again.items() if k.startswith("ffs_ftp_worker_restarts_total")) == 2
+
+
+# ---- operators
+
+
+def drain_and_admit():
+    slow = Download("/big.iso").started()
+    ctl("ftp", "drain")
+    eventually(lambda: get("/hello.txt", check=False).status == 503)
+    refused = get("/hello.txt")
+    assert refused.fields["retry-after"] == "30" and b"serviced" in refused.body
+    assert operators("/readyz")[0] == 503 and operators("/healthz")[0] == 200
+    assert slow.end() == 0 and slow.got == content("big.iso")
+    ctl("ftp", "drain", "--off")
+    eventually(lambda: get("/hello.txt").status == 200)
+    assert operators("/readyz")[0] == 200
+
+
+def rolling_restart():
+    """Downloads that run end at the old workers, byte for byte, while others already come to the new ones."""
+    old = workers()
+    running = [Download("/huge.bin", version).started() for version in ["--http1.1", "--http2"]]
+    ctl("ftp", "restart")
+    for _ in range(5):
+        assert get("/hello.txt").body == content("hello.txt")
+    assert all(download.run.poll() is None for download in running)
+    expected = content("huge.bin")
+    for download in running:
+        assert download.end() == 0 and download.got == expected
+    eventually(lambda: not set(old) & set(workers()))
+    eventually(lambda: scrape()['ffs_ftp_sessions{service="https"}'] == 0)
+
+
+def ended_account():
+    """The account ends three seconds after the daemon's start."""
+    policy = os.environ["FFS_ENDING_POLICY"]
+    url = f"https://localhost:{HTTPS}/a/{os.environ['FFS_ENDING']}"
+    user = ["--user", f"{os.environ['FFS_ENDING']}:{PASSWORD}"]
+    run = subprocess.Popen(["curl", "-sSk", *user, f"{url}/big.iso", "-o", "/dev/null"], stderr=subprocess.PIPE)
+    eventually(lambda: any(row["path"] for row in who()))
+    eventually(lambda: Answer(f"{url}/hello.txt", user=user).status == 401)
+    assert Answer(f"{url}/hello.txt?link={link(os.environ['FFS_ENDING'], int(time.time()) + 60)}", user=[]).status == 403
+    start = time.monotonic()
+    status = run.wait(30)
+    took = time.monotonic() - start
+    # At 1,024 KiB/s it takes eight seconds.
+    if policy == "finish":
+        assert status == 0, run.stderr.read()
+    elif policy == "cut":
+        assert status != 0 and took < 2, took
+    else:
+        assert status != 0 and took < 6, took
+
+
+def proxied():
+    """ftp.proxies lists 127.0.0.0/8 here."""
+
+    def fetch(header, pieces=1):
+        sock = socket.create_connection((HOST, HTTPS), 10)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        step = -(-len(header) // pieces)
+        for start in range(0, len(header), step):
+            sock.sendall(header[start:start + step])
+            time.sleep(0.01 if pieces > 1 else 0)
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = tls_context().wrap_socket(sock)
+        import base64
+
+        word = base64.b64encode(f"{ACCOUNT}:{PASSWORD}".encode()).decode()
+        connection.request("GET", f"/a/{ACCOUNT}/hello.txt", headers={"Authorization": f"Basic {word}"})
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read() == content("hello.txt")
+        connection.close()
+
+    fetch(b"PROXY TCP4 192.0.2.9 127.0.0.1 40000 443\r\n")
+    body = socket.inet_aton("192.0.2.10") + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 40001, 443)
+    fetch(b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + struct.pack("!H", len(body)) + body, pieces=7)
+    eventually(lambda: "192.0.2.10" in open(XFERLOG).read())
+    assert "192.0.2.9 12 /hello.txt" in open(XFERLOG).read()
+    sock = socket.create_connection((HOST, HTTPS), 10)
+    sock.sendall(b"\x16\x03\x01\x00\x05hello")
+    assert sock.recv(100) == b""
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:]:
+        globals()[case]()

@@ -1,0 +1,46 @@
+import FFSModel
+import TestSupport
+import Testing
+
+/// The HTTPS side against the running daemon, with curl (Clients/https_side.py). Rows that need no settings of their
+/// own share a daemon.
+@Suite(.serialized) struct HTTPSSideTests {
+    @Test func whatIsAnswered() async throws {
+        try await FTPServer.play(
+            "https_side", "files", "ranges", "directories", "refusals", "links", "logs_agree", "drain_and_admit",
+            "metrics")
+    }
+
+    @Test func limits() async throws {
+        try await FTPServer.play(
+            "https_side", "limits",
+            settings: [
+                "ftp.sessions-per-account": "2", "ftp.sessions-per-address": "4", "ftp.rate-per-session": "8192",
+            ])
+    }
+
+    @Test func aFullServer() async throws {
+        try await FTPServer.play(
+            "https_side", "full", settings: ["ftp.sessions": "1", "ftp.rate-per-session": "8192"])
+    }
+
+    @Test func ratesAndKicks() async throws {
+        try await FTPServer.play(
+            "https_side", "rates", "who_and_kick",
+            settings: ["ftp.rate-per-session": "2048", "ftp.rate-per-account": "3072"])
+    }
+
+    @Test func rollingRestart() async throws {
+        try await FTPServer.play("https_side", "rolling_restart", settings: ["ftp.rate-per-session": "32768"])
+    }
+
+    @Test func balancers() async throws {
+        try await FTPServer.play("https_side", "proxied", settings: ["ftp.proxies": "127.0.0.0/8"])
+    }
+
+    @Test(arguments: [ExpiryPolicy.finish, .cut, .grace(seconds: 3)])
+    func accountsEndByTheirPolicy(policy: ExpiryPolicy) async throws {
+        try await FTPServer.play(
+            "https_side", "ended_account", settings: ["ftp.rate-per-session": "1024"], endingPolicy: policy)
+    }
+}
