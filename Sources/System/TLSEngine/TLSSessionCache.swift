@@ -67,14 +67,18 @@ package final class TLSSessionCache: Sendable {
     }
 }
 
-/// After a full handshake; returns 1 when the reference to `session` was taken over.
+/// After a full handshake. Copies go in and out of the cache: OpenSSL marks a connection's session as not resumable when
+/// the connection breaks, and a broken transfer must not end what its control connection goes on with.
 let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
     // OpenSSL tells of TLS 1.3's sessions as well, which resume by ticket.
     guard let ssl, let session, SSL_version(ssl) == TLS1_2_VERSION, let data = ffs_ssl_data(ssl) else { return 0 }
     let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
     guard let cache = connection.sessionCache else { return 0 }
-    cache.keep(sessionName(session), .init(owning: session), of: connection.identity)
-    return 1
+    if let copy = SSL_SESSION_dup(session) {
+        cache.keep(sessionName(session), .init(owning: copy), of: connection.identity)
+    }
+    // The reference is still OpenSSL's.
+    return 0
 }
 
 /// The session that a client asks to resume by id. A data connection gets its own control connection's only: another's
@@ -83,7 +87,7 @@ let findSession:
     @convention(c) (
         OpaquePointer?, UnsafePointer<UInt8>?, Int32, UnsafeMutablePointer<Int32>?
     ) -> OpaquePointer? = { ssl, id, count, copy in
-        // The reference is taken here, while the cache's own is held: another thread may drop that meanwhile.
+        // OpenSSL takes the reference that it is given over.
         copy?.pointee = 0
         guard let ssl, let id, let data = ffs_ssl_data(ssl) else { return nil }
         let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
@@ -93,8 +97,7 @@ let findSession:
             connection.sawForeignTicket = true
             return nil
         }
-        SSL_SESSION_up_ref(found.kept.session)
-        return found.kept.session
+        return SSL_SESSION_dup(found.kept.session)
     }
 
 /// A session's id.

@@ -28,7 +28,8 @@ struct FTPServer: Sendable {
             // ffsftpd's is the fourth port from the base.
             "metrics.base-port": "\(ports.lowerBound)",
         ]
-        all.merge(settings) { $1 }
+        // `{tls}` stands for the folder of certificates.
+        all.merge(settings.mapValues { [directory] in $0.replacing("{tls}", with: directory("tls")) }) { $1 }
         self.settings = all
         for name in ["accounts", "run", "log", "tls"] { try Files.makeDirectory(directory(name)) }
         try makeAccount(Self.account, lifetime: 3_600, huge: true)
@@ -72,11 +73,11 @@ struct FTPServer: Sendable {
     /// Starts it, runs `body`, stops it; throws its log when it did not end well.
     /// - Parameter files: how many descriptors a process may have.
     func run(files: Int? = nil, _ body: (DaemonProcess) async throws -> Void) async throws {
-        try await command(
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-            "2",
-            "-subj", "/CN=localhost", "-keyout", directory("tls/key.pem"), "-out", directory("tls/cert.pem")
-        ).succeeded()
+        try await makeCertificate("localhost", "cert.pem", key: "key.pem")
+        if settings["ftp.more-certificates"] != nil {
+            try await makeCertificate("files.example", "files.pem", key: "files.key", ["rsa:2048"])
+            try await makeCertificate("*.wild.example", "wild.pem", key: "wild.pem")
+        }
         let words =
             (files.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []) + [
                 Project.program("ffsftpd"), "--config", "/dev/null",
@@ -89,6 +90,18 @@ struct FTPServer: Sendable {
             let status = try await daemon.stop()
             guard status == 0 else { throw TestFailure("ffsftpd ended with \(status)\n\(daemon.log.suffix(4_000))") }
         }
+    }
+
+    private func makeCertificate(
+        _ name: String, _ certificate: String, key: String,
+        _ kind: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    ) async throws {
+        try await command(
+            ["openssl", "req", "-x509", "-newkey"] + kind + [
+                "-nodes", "-days", "2", "-subj", "/CN=\(name)", "-addext", "subjectAltName=DNS:\(name)", "-keyout",
+                directory("tls/\(key)"), "-out", directory("tls/\(certificate)"),
+            ]
+        ).succeeded()
     }
 
     /// What the Python clients read (ftp_wire.py).
@@ -104,6 +117,7 @@ struct FTPServer: Sendable {
             "FFS_TREE": directory("accounts/\(Self.account)/root"), "FFS_AREA": directory("accounts"),
             "FFS_LOG": directory("log/ffsftpd"), "FFS_XFERLOG": directory("log/xferlog"),
             "FFS_PID": "\(daemon.processIdentifier)", "FFS_TLS": directory("tls"),
+            "FFS_REUSE": settings["ftp.tls-reuse"] ?? "prefer",
             "FFS_PASSIVE": settings["ftp.passive-ports"] ?? "49152-65535", "FFS_CTL": ctl.joined(separator: "\n"),
             "PYTHONDONTWRITEBYTECODE": "1",
         ]

@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func rollingRestart() async throws {
-        try await FTPServer.play("https_side", "rolling_restart", settings: ["ftp.rate-per-session": "32768"])
+        try await FTPServer.play("https_side", "rolling_restart", settings: ["ftp.rate-per-session": "12288"])
     }
 
     @Test func balancers() async throws {

@@ -98,7 +98,7 @@ import Testing
         mine.add(2, to: bucket, column: 0)
         theirs.add(3, to: bucket, column: 5)
         #expect(mine.total(bucket) == 5)
-        mine.clear(column: 5)
+        mine.clear(column: 5, lasting: Statistic.lasting)
         #expect(theirs.total(bucket) == 2)
         theirs.add(-2, to: bucket, column: 0)
         #expect(mine.total(bucket) == 0)

@@ -236,7 +236,8 @@ package final class ControlSession: EventLoop.Source {
                 return destroy()
             }
             life = .open
-            worker.ledger.count(stream.tls?.resumption == TLSConnection.Resumption.none ? .controlFull : .controlResumed)
+            worker.ledger.count(
+                stream.tls?.resumption == TLSConnection.Resumption.none ? .controlFull : .controlResumed)
             log(.debug, "TLS", ["tls": "\(stream.protection ?? "-")"])
             if commands == 0 { reply(Reply(220, worker.settings.policy.greeting)) }
             receive()

@@ -79,8 +79,13 @@ private final class ProtocolChooser: ChannelInboundHandler {
             HTTP2Setting(parameter: .maxHeaderListSize, value: 32_768),
         ]
         let parts = NIOLoopBound((desk, connection), eventLoop: channel.eventLoop)
-        _ = try pipeline.configureHTTP2Pipeline(
-            mode: .server, connectionConfiguration: settings, streamConfiguration: .init()
+        // Sends GOAWAY when the worker drains: the client opens no more streams, those there end.
+        let manager = NIOHTTP2ServerConnectionManagementHandler(
+            eventLoop: channel.eventLoop,
+            configuration: .init(maxIdleTime: nil, maxAge: nil, maxGraceTime: nil, keepalive: nil))
+        let http2 = NIOHTTP2Handler(
+            mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: settings,
+            streamConfiguration: .init(), streamDelegate: manager.http2StreamDelegate
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
                 let (desk, connection) = parts.value
@@ -90,11 +95,7 @@ private final class ProtocolChooser: ChannelInboundHandler {
                 ])
             }
         }
-        // GOAWAY when the worker drains: the client opens no more streams, those there end.
-        let http2 = try pipeline.handler(type: NIOHTTP2Handler.self)
-        try pipeline.addHandler(
-            NIOHTTP2ServerConnectionManagementHandler(eventLoop: channel.eventLoop, configuration: .defaults),
-            position: .after(http2))
+        try pipeline.addHandlers([http2, manager])
     }
 }
 

@@ -97,14 +97,16 @@ extension WebFront {
             account: account.account.text, password: password, items: account.items.map(Self.name),
             created: account.created.description, expires: account.expires.description,
             policy: account.policy.description, order: account.order, fileCount: account.fileCount,
-            size: account.bytes, links: API.Links(
+            size: account.bytes,
+            links: API.Links(
                 https: links.https, signed: links.signedHTTPS, ftps: links.ftps, ftp: links.ftp),
             commands: (commands.downloads + [commands.verification]).map {
                 API.Command(tool: $0.tool, purpose: $0.purpose, command: $0.command)
             },
             files: account.files.map {
                 API.File(
-                    path: $0.path.description, url: links.file($0.path), signedUrl: links.signedFile($0.path), size: $0.size, sha256: $0.digest.description)
+                    path: $0.path.description, url: links.file($0.path), signedUrl: links.signedFile($0.path),
+                    size: $0.size, sha256: $0.digest.description)
             })
     }
 

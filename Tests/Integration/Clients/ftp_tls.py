@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+"""Certificates by server name, their exchange, and whose TLS session a data connection resumes: `ftp_tls.py CASE...`.
+
+The daemon runs already; FFS_… variables say where (ftp_wire.py)."""
+import os
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+
+from ftp_wire import *
+
+TLS = os.environ.get("FFS_TLS", "")
+REUSE = os.environ.get("FFS_REUSE", "")
+V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+
+
+# ---- certificates
+
+
+def certificate(path, name, key=None, kind="ec"):
+    """A self-signed certificate of `name`; beside it its key, or in the same file."""
+    algorithm = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"] if kind == "ec" else ["-newkey", "rsa:2048"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *algorithm, "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+         f"subjectAltName=DNS:{name}", "-keyout", f"{TLS}/new.key", "-out", f"{TLS}/new.pem"], check=True, capture_output=True)
+    if key:
+        os.rename(f"{TLS}/new.key", key)
+    else:
+        with open(f"{TLS}/new.pem", "a") as file:
+            file.write(open(f"{TLS}/new.key").read())
+    os.rename(f"{TLS}/new.pem", path)
+
+
+def shown(name, *words):
+    """Subject and fingerprint that a client which asks for `name` sees."""
+    asked = ["-servername", name] if name else ["-noservername"]
+    run = subprocess.run(["openssl", "s_client", *asked, *words], input=b"", capture_output=True, timeout=20)
+    facts = subprocess.run(["openssl", "x509", "-noout", "-subject", "-fingerprint"], input=run.stdout.decode(), capture_output=True, text=True)
+    return re.search(r"CN ?= ?(\S+)", facts.stdout).group(1), facts.stdout.splitlines()[-1]
+
+
+WAYS = {
+    "HTTPS": ["-connect", f"{HOST}:{HTTPS}"],
+    "FTPS": ["-connect", f"{HOST}:{PORT}", "-starttls", "ftp"],
+    "implicit": ["-connect", f"{HOST}:{IMPLICIT}", "-tls1_2"],
+}
+
+
+def server_names():
+    """ftp.more-certificates: files.example (RSA, two files) and *.wild.example (one file)."""
+    for way, words in WAYS.items():
+        for asked, seen in {
+            "files.example": "files.example", "FILES.EXAMPLE": "files.example", "a.wild.example": "*.wild.example",
+            "a.b.wild.example": "localhost", "other.example": "localhost", "localhost": "localhost", None: "localhost",
+        }.items():
+            assert shown(asked, *words)[0] == seen, (way, asked)
+    body = subprocess.run(
+        ["curl", "-sS", "--cacert", f"{TLS}/files.pem", "--resolve", f"files.example:{HTTPS}:{HOST}", "--user", f"{ACCOUNT}:{PASSWORD}",
+         f"https://files.example:{HTTPS}/a/{ACCOUNT}/hello.txt"], capture_output=True)
+    assert body.stdout == b"hello\nworld\n", body.stderr
+
+
+def hang_up(expected):
+    """SIGHUP, then the log's line about it."""
+    lines = len(log().splitlines())
+    os.kill(PID, signal.SIGHUP)
+    eventually(lambda: any(re.search(expected, line) for line in log().splitlines()[lines:]))
+
+
+def exchange():
+    """All certificates at once, without dropping a session; what cannot be used changes nothing and is named."""
+    client = Client().secure()
+    before = {name: shown(name, *WAYS["HTTPS"]) for name in ["localhost", "files.example", "a.wild.example"]}
+    good = {name: open(f"{TLS}/{name}", "rb").read() for name in os.listdir(TLS)}
+
+    def unchanged():
+        assert {name: shown(name, *WAYS["HTTPS"]) for name in before} == before
+        client.expect("NOOP", 200)
+
+    def restore():
+        for name, text in good.items():
+            with open(f"{TLS}/{name}", "wb") as file:
+                file.write(text)
+
+    for name in ["cert.pem", "key.pem", "files.pem", "files.key", "wild.pem"]:
+        with open(f"{TLS}/{name}", "wb") as file:
+            file.write(good[name][:100] + b"garbage")
+        hang_up(rf"reload failed.*{TLS}/{name}")
+        unchanged()
+        restore()
+    # Each is fine, but they do not belong together.
+    with open(f"{TLS}/files.key", "wb") as file:
+        file.write(good["key.pem"])
+    hang_up(rf"reload failed.*{TLS}/files.key.*does not belong")
+    unchanged()
+    os.remove(f"{TLS}/files.key")
+    hang_up(rf"reload failed.*{TLS}/files.key")
+    os.mkdir(f"{TLS}/files.key")
+    hang_up(rf"reload failed.*{TLS}/files.key")
+    os.rmdir(f"{TLS}/files.key")
+    unchanged()
+    restore()
+    certificate(f"{TLS}/cert.pem", "localhost", f"{TLS}/key.pem")
+    certificate(f"{TLS}/files.pem", "files.example", f"{TLS}/files.key")
+    certificate(f"{TLS}/wild.pem", "*.wild.example")
+    hang_up("ffsftpd: reloaded")
+    eventually(lambda: shown("localhost", *WAYS["HTTPS"]) != before["localhost"])
+    for way in WAYS.values():
+        for name, old in before.items():
+            assert shown(name, *way)[0] == old[0] and shown(name, *way) != old, name
+    # The session from before goes on, and its data connections resume it.
+    assert client.transfer("RETR hello.txt") == ("226 Transfer complete.", b"hello\nworld\n") and client.data_reused
+
+
+# ---- resumption
+
+
+def contexts():
+    """How a client may resume: by session id, by ticket, by TLS 1.3's."""
+    ids = tls_context(V12)
+    ids.options |= ssl.OP_NO_TICKET
+    return {"1.2 ids": ids, "1.2 tickets": tls_context(V12), "1.3 tickets": tls_context(V13)}
+
+
+def borrowed(client, session):
+    """The reply to RETR on a data connection that offers `session`, and whether it was resumed."""
+    data = client.open_data()
+    client.raw(b"RETR hello.txt\r\n")
+    client.reply()
+    try:
+        data = client.context.wrap_socket(data, session=session)
+        reused = data.session_reused
+        drain(data)
+        data.unwrap()
+    except (OSError, ssl.SSLError):
+        reused = None
+    data.close()
+    return client.reply(), reused
+
+
+def resumption():
+    """ftp.tls-reuse is REUSE here."""
+    for kind, context in contexts().items():
+        client = Client().secure(context)
+        session = client.sock.session
+        assert (len(session.id) == 32 and not session.has_ticket) if kind == "1.2 ids" else session.has_ticket, kind
+        for _ in range(3):
+            assert client.transfer("RETR hello.txt") == ("226 Transfer complete.", b"hello\nworld\n"), kind
+            assert client.data_reused, kind
+        # Without any, and with another's.
+        stranger = Client().secure(context)
+        for offered in [None, stranger.sock.session]:
+            reply, reused = borrowed(client, offered)
+            assert not reused, (kind, offered)
+            assert reply.startswith("522" if REUSE == "require" else "226"), (kind, offered, reply)
+        assert client.transfer("RETR hello.txt")[0].startswith("226") and client.data_reused
+        # A transfer that breaks does not end the session.
+        data = client.open_data()
+        client.raw(b"RETR big.iso\r\n")
+        client.reply()
+        data = context.wrap_socket(data, session=client.sock.session)
+        data.recv(1000)
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        data.close()
+        assert client.reply().startswith("426")
+        assert client.transfer("RETR hello.txt")[0].startswith("226") and client.data_reused
+        # A control connection may resume an earlier one; its data connections then resume it.
+        again = Client()
+        again.context = context
+        again.expect("AUTH TLS", 234)
+        again.wrap(session=client.sock.session)
+        assert again.sock.session_reused, kind
+        again.login().protect()
+        again.is_protected = True
+        for each in [again, client]:
+            assert each.transfer("RETR hello.txt")[0].startswith("226") and each.data_reused, kind
+        # An expired one is no error.
+        if REUSE != "require":
+            assert client.transfer("RETR hello.txt", session=False)[0].startswith("226")
+
+
+def command_line():
+    """openssl(1) without tickets resumes by id."""
+    kept = f"{TLS}/session"
+    words = ["openssl", "s_client", "-connect", f"{HOST}:{IMPLICIT}", "-tls1_2", "-no_ticket"]
+    first = subprocess.run([*words, "-sess_out", kept], input=b"QUIT\r\n", capture_output=True)
+    assert b"New, TLSv1.2" in first.stdout and b"TLS session ticket:" not in first.stdout, first.stdout[-2000:]
+    # The other worker has other ids.
+    for _ in range(20):
+        again = subprocess.run([*words, "-sess_in", kept], input=b"QUIT\r\n", capture_output=True)
+        if b"Reused, TLSv1.2" in again.stdout:
+            return
+    raise AssertionError(again.stdout[-2000:])
+
+
+if __name__ == "__main__":
+    for case in sys.argv[1:]:
+        globals()[case]()
