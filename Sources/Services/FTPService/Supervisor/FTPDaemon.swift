@@ -19,11 +19,11 @@ package struct FTPDaemon: Daemon {
 
     package var services: [any Service] { [service] }
 
-    package var counts: [DaemonStatus.Reply.Value] { service.signIns.values.map { .init($0.name, $0.value) } }
-
     package func reload(_ environment: DaemonEnvironment) async throws { try service.reload(environment) }
 
-    package var counts: [DaemonStatus.Reply.Value] { service.counts }
+    package var counts: [DaemonStatus.Reply.Value] {
+        service.counts + service.signIns.values.map { .init($0.name, $0.value) }
+    }
     package var isServing: Bool { service.isServing }
 
     // MARK: What is needed
