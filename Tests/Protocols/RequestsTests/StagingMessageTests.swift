@@ -22,7 +22,8 @@ import Tobj
             fileCount: 4, bytes: 5,
             files: try paths.map { StagedFile(path: try RelativePath($0), size: 1 << 40, digest: digest) }
                 // A name that is not UTF-8.
-                + [StagedFile(path: try RelativePath(bytes: [0x66, 0xFF, 0x2F, 0xC3]), size: 0, digest: digest)])
+                + [StagedFile(path: try RelativePath(bytes: [0x66, 0xFF, 0x2F, 0xC3]), size: 0, digest: digest)],
+            link: "6920b3a0-00")
     }
 
     private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Message.Reply) throws -> Message {

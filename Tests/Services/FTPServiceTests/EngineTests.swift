@@ -104,6 +104,41 @@ import Testing
         #expect(mine.total(bucket) == 0)
     }
 
+    /// Sums outlive the worker that counted them, what is there now does not.
+    @Test func statisticsOutliveTheirWorker() throws {
+        let counters = try SharedCounters(secret: 7)
+        let ledger = Ledger(counters, column: 3)
+        ledger.count(.httpsBytes, by: 1 << 40)
+        ledger.count(.httpsSessions, by: 2)
+        Ledger(counters, column: 4).count(.httpsBytes)
+        Ledger(counters, column: 4).count(.httpsSessions)
+        counters.clear(column: 3, lasting: Statistic.lasting)
+        #expect(counters.total(place: Statistic.httpsBytes.rawValue) == (1 << 40) + 1)
+        #expect(counters.total(place: Statistic.httpsSessions.rawValue) == 1)
+        #expect(Statistic.allCases.count <= SharedCounters.places)
+    }
+
+    /// FTP and HTTPS take from the same places.
+    @Test func limitsCountOverWorkers() throws {
+        let counters = try SharedCounters(secret: 7)
+        var limits = SessionLimits()
+        (limits.server, limits.perAddress, limits.perAccount) = (3, 2, 1)
+        let (ftp, https) = (Ledger(counters, column: 0), Ledger(counters, column: 1))
+        #expect(ftp.admit([1], limits) == nil && https.admit([1], limits) == nil)
+        #expect(ftp.admit([1], limits) == .address)
+        #expect(https.admit([2], limits) == nil)
+        #expect(ftp.admit([3], limits) == .server)
+        https.left([2])
+        #expect(ftp.admit([3], limits) == nil && Ledger.sessions(counters) == 3)
+        let account = try AccountID("abcdefghij234567")
+        #expect(ftp.signedIn(to: account, limits) && !https.signedIn(to: account, limits))
+        ftp.signedOut(of: account)
+        #expect(https.signedIn(to: account, limits))
+        #expect(ftp.rateLimit(of: account, limits) == nil)
+        limits.serverRate = 1
+        #expect(ftp.rateLimit(of: account, limits) != nil)
+    }
+
     @Test func aRateHoldsOverManyTakers() throws {
         let counters = try SharedCounters(secret: 1)
         let bucket = counters.bucket([9])

@@ -29,6 +29,20 @@ import Testing
         #expect(await browser.get("/accounts").text.contains(password) == false)
     }
 
+    /// Every look at the page has links that open without the password; what is shown and copied has none.
+    @Test func linksOpenWithoutThePassword() async throws {
+        let (_, browser) = try await prepared()
+        let account = try await browser.stage("tool/1.0")
+        for _ in 0..<2 {
+            let text = await browser.get("/accounts/\(account)").text
+            #expect(text.contains("/a/\(account)/?link=6920b3a0-0011\" rel=\"noreferrer\""))
+            #expect(text.contains("/a/\(account)/tool-1.0/install.sh?link=6920b3a0-0011\" rel=\"noreferrer\""))
+            let shown = text.matches(of: /data-text="([^"]*)"/).map(\.1)
+            #expect(!shown.isEmpty && shown.allSatisfy { !$0.contains("link=") })
+            #expect(text.matches(of: /<pre[^>]*>([^<]*)/).allSatisfy { !$0.1.contains("link=") })
+        }
+    }
+
     @Test func pressedTwiceMakesOneAccount() async throws {
         let (site, browser) = try await prepared()
         let token = await browser.get("/").formToken
@@ -83,7 +97,7 @@ import Testing
         let (_, browser) = try await prepared()
         let account = try await browser.stage("tool/1.0")
         let text = await browser.get("/accounts/\(account)").text
-        #expect(text.contains("href=\"https://downloads.example:8443/a/\(account)/\""))
+        #expect(text.contains("href=\"https://downloads.example:8443/a/\(account)/?link=6920b3a0-0011\""))
         #expect(text.contains("href=\"ftp://\(account)@downloads.example/\""))
         #expect(!text.contains("ftps://"))
         #expect(text.contains("/a/\(account)/tool-1.0/data/part%20one%20%26%20two.bin"))

@@ -158,7 +158,8 @@ final class FakeServices: Sendable {
                 account: try AccountID(name), password: "w2k7xq4m3n5p6r7s2t3u4v5w6x",
                 customer: request.customer, items: request.items, created: now(),
                 expires: now() + Int64(request.lifetime), policy: request.policy, order: request.order,
-                fileCount: files.count, bytes: files.reduce(0) { $0 + $1.size }, files: files)
+                fileCount: files.count, bytes: files.reduce(0) { $0 + $1.size }, files: files,
+                link: "6920b3a0-0011")
         } catch { throw Failure(.internal, "the test's own names: \(error)") }
     }
 }
@@ -167,6 +168,7 @@ extension StagedAccount {
     func with(password: String?, expires: Timestamp) -> StagedAccount {
         StagedAccount(
             account: account, password: password, customer: customer, items: items, created: created,
-            expires: expires, policy: policy, order: order, fileCount: fileCount, bytes: bytes, files: files)
+            expires: expires, policy: policy, order: order, fileCount: fileCount, bytes: bytes, files: files,
+            link: link)
     }
 }
