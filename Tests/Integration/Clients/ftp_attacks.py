@@ -204,6 +204,7 @@ def passive_theft_same_address():
         reply, got = refused(client, other.sock.session)
         assert (reply[:3], got) == ("522", b""), (version, reply)
         client.context = own
+        eventually(lambda: "end=notResumed" in log())
         assert client.transfer("RETR hello.txt")[0].startswith("226")
 
 

@@ -652,6 +652,64 @@ def passive_addresses():
     assert "(203,0,113,9," in signed_in(source="127.0.0.2")("PASV")
 
 
+def both_families():
+    """ftp.address is :: here: IPv6, and IPv4 as if it were alone."""
+
+    def connect(host):
+        client = Client(host=host)
+        return client.login()
+
+    client = connect("::1")
+    client.expect("PASV", 522)
+    client.expect("EPSV 1", "522 Network protocol not supported, use (2)")
+    port = int(client.expect("EPSV 2", 229).split("|")[3])
+    for setup in [None, "active"]:
+        listener = None
+        if setup:
+            listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+            client.expect("EPRT |1|127.0.0.1|50000|", 504)
+            client.expect("PORT 127,0,0,1,200,200", 504)
+            client.expect("EPRT |2|::2|50000|", 504)
+            client.expect("EPRT |2|::1|1023|", 504)
+            client.expect(f"EPRT |2|::1|{listener.getsockname()[1]}|", 200)
+        client.raw(b"RETR big.iso\r\n")
+        data = listener.accept()[0] if listener else socket.create_connection(("::1", port), 10)
+        assert client.reply().startswith("150")
+        assert drain(data) == content("big.iso")
+        assert client.reply().startswith("226")
+    assert "[::1]:" in client("STAT")
+    client = connect("127.0.0.1")
+    assert "Connected from 127.0.0.1:" in client("STAT")
+    assert "(127,0,0,1," in client("PASV")
+    client.expect("EPSV 2", "522 Network protocol not supported, use (1)")
+    assert client.transfer("RETR big.iso")[1] == content("big.iso")
+    listener = socket.create_server(("127.0.0.1", 0))
+    client.expect(f"EPRT |1|127.0.0.1|{listener.getsockname()[1]}|", 200)
+    client.raw(b"RETR hello.txt\r\n")
+    assert drain(listener.accept()[0]) == content("hello.txt")
+    eventually(lambda: " ::1 8388608 /big.iso " in open(XFERLOG).read() and " 127.0.0.1 8388608 /big.iso " in open(XFERLOG).read())
+
+
+def active_mode_switched_off():
+    """ftp.active is false here."""
+    client = signed_in()
+    client.expect("PORT 127,0,0,1,200,200", 502)
+    client.expect("EPRT |1|127.0.0.1|51400|", 502)
+    client.expect("LIST", 425)
+    assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
+
+
+def any_data_peer():
+    """ftp.data-peer is any here, for clients with several addresses; PORT still goes to none but the control connection's."""
+    client = signed_in()
+    port = client.passive()
+    client.raw(b"RETR hello.txt\r\n")
+    assert client.reply().startswith("150")
+    assert drain(socket.create_connection((HOST, port), 5, source_address=("127.0.0.2", 0))) == content("hello.txt")
+    assert client.reply().startswith("226")
+    client.expect("PORT 127,0,0,2,200,200", 504)
+
+
 def unreadable_record():
     """A broken record refuses that account alone."""
     record = f"{AREA}/{ACCOUNT}/record"

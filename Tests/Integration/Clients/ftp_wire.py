@@ -32,8 +32,8 @@ def tls_context(version=None, alpn=None):
 
 
 class Client:
-    def __init__(self, port=None, source=None, preamble=b"", greet=True, context=None, implicit=False):
-        self.sock = socket.create_connection((HOST, port or PORT), 15, source_address=(source, 0) if source else None)
+    def __init__(self, port=None, source=None, preamble=b"", greet=True, context=None, implicit=False, host=HOST):
+        self.sock = socket.create_connection((host, port or PORT), 15, source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.context = context
         self.buffer = b""
