@@ -1,6 +1,7 @@
 import FFSModel
 import FTPProtocol
 import Logging
+import SystemSupport
 
 /// USER, PASS, REIN, QUIT (RFC 959 §4.1.1), AUTH (RFC 4217 §4).
 extension ControlSession {
