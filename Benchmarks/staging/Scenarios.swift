@@ -15,11 +15,8 @@ struct Tree: AsyncParsableCommand {
         let engine = try place.engine()
         defer { engine.stop() }
         let item = try place.publish(source, as: product)
-        let first = try await milliseconds {
-            try await engine.revokeNow(try await engine.create(stageRequest([item]), id: .random()).account)
-        }
         var times: [Double] = []
-        for _ in 0..<place.rounds {
+        for _ in 0...place.rounds {
             var account: AccountID?
             times.append(
                 try await milliseconds {
@@ -27,7 +24,8 @@ struct Tree: AsyncParsableCommand {
                 })
             if let account { try await engine.revokeNow(account) }
         }
-        report("tree \(product)", times, [("first", first)])
+        // The first reads the manifest and looks at every object; the plan is kept.
+        report("tree \(product)", Array(times.dropFirst()), [("first", times[0])])
     }
 }
 

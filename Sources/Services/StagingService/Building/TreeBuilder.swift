@@ -7,8 +7,9 @@ struct TreeBuilder: Sendable {
     let store: AccountStore
     let linker: ObjectLinker
 
-    /// Files a thread links before it looks for more urgent work: a few milliseconds.
-    static let chunkSize = 1_024
+    /// Files a thread links before it looks for more urgent work: a few milliseconds. Small enough for a tree of a
+    /// thousand files to keep several threads busy.
+    static let chunkSize = 256
 
     /// Makes `.building/<account>/root` and in it all folders of all plans.
     func begin(_ account: AccountID, _ plans: [ContentPlan]) throws(Failure) -> BuildTree {
