@@ -183,6 +183,67 @@ def resumption():
             assert client.transfer("RETR hello.txt", session=False)[0].startswith("226")
 
 
+def is_closed(data):
+    """Whether the server has let `data` go, in order or by a reset."""
+    data.settimeout(10)
+    try:
+        return data.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def early():
+    """TLS on a data connection is agreed before the command: curl asks nothing until then. ftp.data-timeout is 3 here."""
+    hello = ("226 Transfer complete.", b"hello\nworld\n")
+    for kind, context in contexts().items():
+        client = Client().secure(context)
+        for name, size in [("hello.txt", 12), ("big.iso", os.path.getsize(f"{TREE}/big.iso"))]:
+            data = client.open_data()
+            data.settimeout(5)
+            data = context.wrap_socket(data, session=client.sock.session)
+            assert data.session_reused, kind
+            assert client.expect(f"SIZE {name}", 213) == f"213 {size}"
+            client.expect(f"RETR {name}", 150)
+            assert len(drain(data)) == size, kind
+            data.unwrap()
+            assert client.reply().startswith("226"), kind
+            data.close()
+    # No TLS at all: the transfer is refused, and the session goes on.
+    for nonsense in [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 300]:
+        data = client.open_data()
+        data.sendall(nonsense)
+        client.expect("RETR hello.txt", 150)
+        assert client.reply().startswith("425")
+        data.close()
+        assert client.transfer("RETR hello.txt") == hello
+    # What is not to be used any more is closed.
+    for command, code in [("EPSV", 229), ("PORT 127,0,0,1,200,200", 200), ("REIN", 220), ("QUIT", 221)]:
+        client = Client().secure(context)
+        data = context.wrap_socket(client.open_data(), session=client.sock.session)
+        client.expect(command, code)
+        assert is_closed(data), command
+        if command == "EPSV":
+            assert client.transfer("RETR hello.txt") == hello
+    # PROT C: the next one is in clear.
+    client = Client().secure(context)
+    port = client.passive()
+    data = context.wrap_socket(socket.create_connection((HOST, port), 15), session=client.sock.session)
+    client.expect("PROT C", 200)
+    client.expect("RETR hello.txt", 150)
+    assert is_closed(data)
+    data = socket.create_connection((HOST, port), 15)
+    assert drain(data) == hello[1] and client.reply() == hello[0]
+    # Nobody came back for it, and one that never says anything.
+    for says in [True, False]:
+        client = Client().secure(context)
+        data = client.open_data()
+        if says:
+            data = context.wrap_socket(data, session=client.sock.session)
+        assert is_closed(data)
+        client.expect("NOOP", 200)
+        assert client("RETR hello.txt").startswith("425")
+
+
 def command_line():
     """openssl(1) without tickets resumes by id."""
     kept = f"{TLS}/session"

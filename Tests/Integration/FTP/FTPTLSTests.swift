@@ -14,4 +14,8 @@ import Testing
         try await FTPServer.play(
             "ftp_tls", "resumption", "command_line", settings: ["ftp.tls-reuse": reuse, "ftp.workers": "1"])
     }
+
+    @Test func handshakeBeforeTheCommand() async throws {
+        try await FTPServer.play("ftp_tls", "early", settings: ["ftp.tls-reuse": "require", "ftp.data-timeout": "3"])
+    }
 }

@@ -20,6 +20,7 @@ extension ControlSession {
         guard let port = listen() else { return }
         let address = worker.settings.passiveAddress.announced(to: peer.ip, local: local.ip)
         reply(Endpoint(address, port).passiveReply())
+        expectClient()
     }
 
     func extendedPassive(_ argument: Argument) {
@@ -27,11 +28,13 @@ extension ControlSession {
         if let answer = machine.epsv(wanted, family: peer.ip.family) { return reply(answer) }
         guard let port = listen() else { return }
         reply(Endpoint.extendedPassiveReply(port: port))
+        expectClient()
     }
 
     /// The session's passive port, opened if need be; nil after a 425.
     private func listen() -> UInt16? {
         if let listener {
+            dropEarly()
             if machine.dataSetup == .passive { listener.forgetCallers() }
             machine.passiveReady()
             return listener.port

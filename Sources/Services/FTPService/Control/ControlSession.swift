@@ -33,6 +33,8 @@ package final class ControlSession: EventLoop.Source {
     var machine: SessionMachine
     var account: Account?
     var listener: PassiveListener?
+    /// Came through `listener` for the next transfer.
+    var early: EarlyConnection?
     var running: RunningTransfer?
     /// A digest that is being read; commands wait for it as for a transfer.
     var digestJob: DigestJob?
@@ -347,9 +349,15 @@ package final class ControlSession: EventLoop.Source {
     }
 
     func dropListener() {
+        dropEarly()
         listener?.close()
         listener = nil
         machine.passiveGone()
+    }
+
+    func dropEarly() {
+        early?.discard()
+        early = nil
     }
 
     func signedOut() {

@@ -38,9 +38,10 @@ package final class PassiveListener: EventLoop.Source {
     }
 
     /// Calls `body` for each connection until ``stopWaiting()``.
-    func wait(_ body: @escaping (consuming Descriptor, SocketAddress) -> Void) {
+    /// - Parameter isNeeded: a transfer waits, and knows how long; otherwise the port still closes when unused.
+    func wait(isNeeded: Bool = true, _ body: @escaping (consuming Descriptor, SocketAddress) -> Void) {
         whoWaits = body
-        loop.setDeadline(self, in: nil)
+        loop.setDeadline(self, in: isNeeded ? nil : unusedSeconds)
         loop.watch(self, .input)
     }
 
