@@ -187,8 +187,6 @@ int ffs_no_new_privileges(void) { return RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0,
 
 int ffs_undumpable(void) { return RESULT(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
 
-int ffs_die_with_parent(int signal) { return RESULT(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)); }
-
 int ffs_thread_name(const char *name) { return RESULT(prctl(PR_SET_NAME, name, 0, 0, 0)); }
 
 int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size_t count) {

@@ -120,14 +120,6 @@ int ffs_local_address(int fd, struct ffs_address *out) {
     return 0;
 }
 
-int ffs_peer_address(int fd, struct ffs_address *out) {
-    union any_address kernel;
-    socklen_t size = sizeof kernel;
-    if (getpeername(fd, &kernel.any, &size) < 0) return -errno;
-    from_kernel(&kernel, out);
-    return 0;
-}
-
 int ffs_socket_option(int fd, int option, int value) {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
     switch (option) {

@@ -5,9 +5,8 @@ package final class Deflater {
     /// zlib keeps a pointer to it, so it has one place for all its life.
     private let stream: UnsafeMutablePointer<z_stream>
 
-    /// Levels of zlib that compress at all, and its own default.
+    /// Levels of zlib that compress at all.
     package static let levels = 1...9
-    package static let defaultLevel = 6
 
     /// nil when there is no memory for it.
     package init?(level: Int) {

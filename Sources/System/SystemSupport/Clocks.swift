@@ -13,9 +13,6 @@ package enum SystemClock {
     /// Nanoseconds since boot, sleep included: what wall time is compared with to see it step.
     package static func sinceBoot() -> Int64 { nanoseconds(CLOCK_BOOTTIME) }
 
-    /// Wall time in nanoseconds since the epoch.
-    package static func wall() -> Int64 { nanoseconds(CLOCK_REALTIME) }
-
     private static func nanoseconds(_ clock: clockid_t) -> Int64 {
         let time = read(clock)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -55,8 +55,6 @@ package struct OpenMode: OptionSet, Sendable {
     package static var nonBlocking: OpenMode { OpenMode(rawValue: O_NONBLOCK) }
     /// A place in the tree only: good for `…at` calls and status, not for reading.
     package static var pathOnly: OpenMode { OpenMode(rawValue: 0o10000000) }  // O_PATH
-    /// An unnamed file in the directory named, for `link(openFile:…)`: vanishes if it never gets a name.
-    package static var unnamed: OpenMode { OpenMode(rawValue: 0o20000000 | O_DIRECTORY) }  // O_TMPFILE
 }
 
 /// Restrictions of openat2(2) on how a path is walked.

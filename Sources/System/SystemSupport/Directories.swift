@@ -37,7 +37,7 @@ extension Descriptor {
         return result < 0 ? Errno(-result) : nil
     }
 
-    /// Gives an open file, also an unnamed one (`OpenMode.unnamed`), a name. Fails with EEXIST, never overwrites.
+    /// Gives an open file one more name. Fails with EEXIST, never overwrites.
     package func link(openFile: borrowing Descriptor, as name: CPath) throws(SystemError) {
         let file = openFile.rawValue
         try name.withCString { new throws(SystemError) in

@@ -119,11 +119,6 @@ extension Descriptor {
         guard fsync(rawValue) == 0 else { throw SystemError("fsync", Errno(Glibc.errno)) }
     }
 
-    /// fdatasync(2).
-    package func syncData() throws(SystemError) {
-        guard fdatasync(rawValue) == 0 else { throw SystemError("fdatasync", Errno(Glibc.errno)) }
-    }
-
     /// syncfs(2): everything on this file system.
     package func syncFileSystem() throws(SystemError) { try check(ffs_syncfs(rawValue), "syncfs", nil) }
 
@@ -136,10 +131,12 @@ extension Descriptor {
     /// cache), what says that they are the file's may only be in the journal's memory.
     package func writeOut() throws(SystemError) { try check(ffs_write_out(rawValue), "sync_file_range", nil) }
 
+    /// fchmod(2).
     package func setPermissions(_ permissions: UInt32) throws(SystemError) {
         guard fchmod(rawValue, permissions) == 0 else { throw SystemError("fchmod", Errno(Glibc.errno)) }
     }
 
+    /// fchown(2).
     package func setOwner(user: UInt32, group: UInt32) throws(SystemError) {
         guard fchown(rawValue, user, group) == 0 else { throw SystemError("fchown", Errno(Glibc.errno)) }
     }
@@ -174,11 +171,6 @@ extension Descriptor {
 
     /// Tells the kernel that the file will be read once, front to back.
     package func adviseSequential() { _ = posix_fadvise(rawValue, 0, 0, POSIX_FADV_SEQUENTIAL) }
-
-    /// Tells the kernel that these pages will not be needed again.
-    package func adviseDone(_ range: Range<Int>) {
-        _ = posix_fadvise(rawValue, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
-    }
 
     /// isatty(3).
     package var isTerminal: Bool { isatty(rawValue) == 1 }

@@ -11,16 +11,12 @@ package struct Readiness: OptionSet, Sendable {
     package static var output: Readiness { Readiness(rawValue: 0x004) }
     /// Reported unasked.
     package static var error: Readiness { Readiness(rawValue: 0x008) }
-    package static var hangUp: Readiness { Readiness(rawValue: 0x010) }
-    /// The peer closed its side.
-    package static var peerClosed: Readiness { Readiness(rawValue: 0x2000) }
     package static var inputAndOutput: Readiness { Readiness(rawValue: 0x005) }
     /// A listener's that several loops share: a connection wakes one of them.
     package static var exclusiveInput: Readiness { Readiness(rawValue: 0x001 | 1 << 28) }
 
-    /// Whether a read would tell something: bytes, an end or a failure.
+    /// Whether a read would tell something: bytes, an error or a hang-up (EPOLLIN, EPOLLERR, EPOLLHUP).
     package var mayRead: Bool { rawValue & 0x019 != 0 }
-
 }
 
 /// An epoll(7) instance, level-triggered. Tokens are the caller's.

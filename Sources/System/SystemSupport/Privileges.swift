@@ -36,7 +36,6 @@ package struct SystemUser: Sendable, Hashable {
 
     /// The user this process acts as.
     package static var effectiveNumber: UInt32 { geteuid() }
-    package static var effectiveGroup: UInt32 { getegid() }
     package static var isRoot: Bool { geteuid() == 0 }
 
     /// Every group the user is a member of, getgrouplist(3).
@@ -47,16 +46,6 @@ package struct SystemUser: Sendable, Hashable {
             if getgrouplist(name, group, &list, &count) >= 0 { return Array(list.prefix(Int(count))) }
         }
     }
-}
-
-/// A group's number by name, getgrnam_r(3); nil when there is none.
-package func systemGroup(named name: String) throws(SystemError) -> UInt32? {
-    var entry = group()
-    var found: UnsafeMutablePointer<group>?
-    var buffer = [CChar](repeating: 0, count: 65_536)
-    let result = getgrnam_r(name, &entry, &buffer, buffer.count, &found)
-    guard result == 0 || result == ENOENT else { throw SystemError("getgrnam_r", Errno(result), path: name) }
-    return found == nil ? nil : entry.gr_gid
 }
 
 /// What a process may do, given away once.
@@ -105,11 +94,6 @@ package enum Privileges {
 
     /// No core dump and no ptrace(2) by the same user: memory holds secrets.
     package static func hideMemory() throws(SystemError) { try check(ffs_undumpable(), "prctl DUMPABLE", nil) }
-
-    /// `signal` comes when the parent dies; for workers.
-    package static func dieWithParent(signal: Int32) throws(SystemError) {
-        try check(ffs_die_with_parent(signal), "prctl PDEATHSIG", nil)
-    }
 
     /// chroot(2) into an open directory; the working directory becomes its root.
     package static func changeRoot(to directory: borrowing Descriptor) throws(SystemError) {

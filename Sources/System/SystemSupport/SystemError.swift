@@ -14,20 +14,14 @@ package struct Errno: Sendable, Hashable, CustomStringConvertible {
     package static var crossDevice: Errno { Errno(EXDEV) }
     package static var tooManyLinks: Errno { Errno(EMLINK) }
     package static var noSpace: Errno { Errno(ENOSPC) }
-    package static var quotaExceeded: Errno { Errno(EDQUOT) }
     package static var symbolicLink: Errno { Errno(ELOOP) }
     package static var notDirectory: Errno { Errno(ENOTDIR) }
     package static var isDirectory: Errno { Errno(EISDIR) }
-    package static var notEmpty: Errno { Errno(ENOTEMPTY) }
     package static var notSupported: Errno { Errno(EOPNOTSUPP) }
-    package static var notTerminal: Errno { Errno(ENOTTY) }
     package static var invalid: Errno { Errno(EINVAL) }
     package static var wouldBlock: Errno { Errno(EAGAIN) }
     package static var interrupted: Errno { Errno(EINTR) }
     package static var nameTooLong: Errno { Errno(ENAMETOOLONG) }
-    package static var noDevice: Errno { Errno(ENXIO) }
-    package static var noSystemCall: Errno { Errno(ENOSYS) }
-    package static var brokenPipe: Errno { Errno(EPIPE) }
     package static var inputOutput: Errno { Errno(EIO) }
     package static var tooManyOpenFiles: Errno { Errno(EMFILE) }
     package static var readOnly: Errno { Errno(EROFS) }

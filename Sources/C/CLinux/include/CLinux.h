@@ -38,7 +38,7 @@ int ffs_open_beneath(int dir, const char *path, int flags, unsigned mode, uint64
 int ffs_close(int fd);
 int ffs_mkdir(int dir, const char *path, unsigned mode);
 int ffs_link(int from, const char *old, int to, const char *new_name);                   // linkat(2), flags 0
-int ffs_link_open_file(int fd, int to, const char *new_name);  // names an O_TMPFILE file, through /proc/self/fd
+int ffs_link_open_file(int fd, int to, const char *new_name);  // linkat(2) through /proc/self/fd
 int ffs_rename(int from, const char *old, int to, const char *new_name, unsigned flags); // renameat2(2)
 int ffs_unlink(int dir, const char *path, int directory);
 int ffs_stat(int fd, const char *path, struct ffs_status *out);  // path NULL: fd itself; never follows a final link
@@ -71,7 +71,6 @@ const char *ffs_error_text(int number);  // strerrordesc_np(3): static, the same
 int ffs_random(void *buffer, size_t size);
 int ffs_no_new_privileges(void);
 int ffs_undumpable(void);
-int ffs_die_with_parent(int signal);
 int ffs_thread_name(const char *name);
 int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size_t count);
 uint32_t ffs_umask(uint32_t mask);

@@ -35,7 +35,6 @@ int ffs_accept(int fd, struct ffs_address *peer);
 int ffs_connect(const struct ffs_address *from, const struct ffs_address *to);  // may still be in progress
 int ffs_socket_error(int fd);                                                   // takes SO_ERROR: 0 or -errno
 int ffs_local_address(int fd, struct ffs_address *out);
-int ffs_peer_address(int fd, struct ffs_address *out);
 int ffs_socket_option(int fd, int option, int value);
 int ffs_usual_congestion_control(char out[16]);                 // TCP_CONGESTION of a new socket, NUL-terminated
 int ffs_set_congestion_control(int fd, const char *name);

@@ -6,6 +6,7 @@ package import Requests
 import ServiceLifecycle
 import Synchronization
 import SystemSupport
+import TLSEngine
 package import Tobj
 
 /// The supervisor as a part of the daemon: a thread with its loop, spoken to from tasks.
@@ -29,7 +30,7 @@ package final class SupervisorService: BindingService {
         self.environment = environment
         current = Mutex(environment.configuration)
         logger = environment.logger
-        ticketKeys = randomBytes(80)
+        ticketKeys = randomBytes(TLSContext.ticketKeyBytes)
         counterSecret = randomBytes(8)
     }
 
