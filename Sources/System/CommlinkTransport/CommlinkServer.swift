@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 package import Requests
 import Synchronization
+import SystemSupport
 import Tobj
 
 /// Serves a request table on a range of TCP ports, one FFS/2 connection a client socket (ffs-commlink(7)).
@@ -60,11 +61,9 @@ package final class CommlinkServer: Sendable {
                 opened.append(try await bootstrap().bind(host: address, port: port).get())
             } catch {
                 for channel in opened { try? await channel.close() }
-                throw Failure(
-                    .configuration,
-                    "cannot listen on \(address) port \(port) for the \(link.rawValue) link; another program may have "
-                        + "the port (ss -ltnp), or the address is not this host's: change the base port or the address",
-                    cause: "\(error)")
+                throw .cannotListen(
+                    on: address, port: port, (error as? IOError).map { Errno($0.errnoCode) },
+                    purpose: " for the \(link.rawValue) link", option: "the base port")
             }
         }
         listeners.withLock { $0 = opened }

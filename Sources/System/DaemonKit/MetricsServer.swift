@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 import Synchronization
+import SystemSupport
 
 /// Plain HTTP for operators' tools: `/metrics`, `/healthz` (the process answers), `/readyz` (it serves).
 /// One request a connection, five seconds each; nothing else is here to attack.
@@ -42,9 +43,9 @@ final class MetricsServer: BindingService {
             let bound = try await bootstrap.bind(host: address, port: port).get()
             channel.withLock { $0 = bound }
         } catch {
-            throw Failure(
-                .configuration,
-                "cannot listen on \(address) port \(port) for /metrics: \(error); choose another metrics.base-port")
+            throw Failure.cannotListen(
+                on: address, port: port, (error as? IOError).map { Errno($0.errnoCode) }, purpose: " for /metrics",
+                option: "metrics.base-port")
         }
     }
 

@@ -66,13 +66,7 @@ struct SupervisorResources {
         do throws(SystemError) {
             return Lent(try Descriptor.listen(address, backlog: backlog, bothFamilies: ip.isUnspecified))
         } catch {
-            let remedy =
-                switch error.errno {
-                case .addressInUse: "something else listens there: stop it, or change \(option.key)"
-                case .accessDenied: "ports below 1024 need root, or change \(option.key)"
-                default: "check ftp.address and \(option.key)"
-                }
-            throw Failure(.configuration, "cannot listen on \(text) port \(port): \(error.errno); \(remedy)")
+            throw .cannotListen(on: text, port: port, error.errno, option: option.key)
         }
     }
 }

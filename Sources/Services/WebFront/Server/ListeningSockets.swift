@@ -53,11 +53,6 @@ final class ListeningSockets: Sendable {
         do {
             let socket = try Descriptor.listen(place, backlog: Int(backlog), bothFamilies: true)
             return Socket(descriptor: socket.release(), isSecure: isSecure, name: "\(name) on \(address) port \(port)")
-        } catch {
-            throw Failure(
-                .configuration,
-                "cannot listen on \(address) port \(port): \(error); another program may have the port (ss -ltnp): choose "
-                    + "another \(option). A port below 1024 needs root or CAP_NET_BIND_SERVICE at start")
-        }
+        } catch { throw .cannotListen(on: address, port: port, error.errno, option: option) }
     }
 }
