@@ -9,8 +9,13 @@ struct PublishTests {
     /// What `product publish --json` prints.
     private struct Published: Decodable {
         let manifest: String
-        let files, size, new_files, new_size: Int
+        let files, size, newFiles: Int
         let outcome: String
+
+        enum CodingKeys: String, CodingKey {
+            case manifest, files, size, outcome
+            case newFiles = "new-files"
+        }
     }
 
     private let system: System
@@ -42,12 +47,12 @@ struct PublishTests {
     @Test func whatIsPublishedIsOffered() async throws {
         try await system.start(.ffsauthd)
         let first = try published(await publish("tools", "1.0", source, "--title", "Tools", "--json"))
-        #expect(first.files == 2 && first.size == 18 && first.new_files == 2 && first.outcome == "registered")
+        #expect(first.files == 2 && first.size == 18 && first.newFiles == 2 && first.outcome == "registered")
         let shown = try await system.ctl("product", "show", "tools", "--json").succeeded()
         #expect(shown.output.contains(first.manifest) && shown.output.contains(#""title": "Tools""#))
 
         let again = try published(await publish("tools", "1.0", source, "--json"))
-        #expect(again.manifest == first.manifest && again.new_files == 0 && again.outcome == "unchanged")
+        #expect(again.manifest == first.manifest && again.newFiles == 0 && again.outcome == "unchanged")
         try await system.ctl("product", "withdraw", "tools", "1.0").succeeded()
         #expect(try published(await publish("tools", "1.0", source, "--json")).outcome == "restored")
 
@@ -222,7 +227,7 @@ struct PublishTests {
         #expect(json.status == 65 && json.output.contains(#""missing": 1"#) && json.output.contains(#""damaged": []"#))
 
         let mended = try published(await publish("tools", "1.0", source, "--no-register", "--json"))
-        #expect(mended.new_files == 1)
+        #expect(mended.newFiles == 1)
         let clean = try await system.ctl("repository", "verify", "--rate", "1G", "--restart").succeeded()
         #expect(clean.output.contains("objects     3"), "\(clean)")
         for rate in ["fast", "-1", "5X", ""] {

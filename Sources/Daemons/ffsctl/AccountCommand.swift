@@ -72,7 +72,7 @@ struct AccountCommand: AsyncParsableCommand {
                         .list(row.items.map { .text("\($0.product) \($0.version)") }), .moment(row.created),
                         .moment(row.expires),
                     ]
-                }, empty: "No accounts.")
+                }, empty: customer.map { "No accounts of \($0)." } ?? "No accounts.")
             if hasMore { session.output.note("There are more; say --limit 0 for all.") }
         }
     }

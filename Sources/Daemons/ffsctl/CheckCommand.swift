@@ -25,7 +25,7 @@ struct CheckCommand: OperatorCommand {
         let faults = rows.count { $0[1] == .text("error") }
         guard faults == 0 else {
             throw Failure(
-                .configuration, faults == 1 ? "one fault, see above" : "\(faults) faults, see above")
+                .configuration, "\(counted(faults, "fault")), see above")
         }
     }
 

@@ -28,9 +28,11 @@ extension FFSCtl {
         let status = exitCode(for: error)
         guard json, status != .success else { exit(withError: error) }
         let code: FailureCode = status == .validationFailure ? .badRequest : .internal
+        let isInterruption = error is ExitCode
         let fields: [Value.Field] = [
-            .init("code", .text(code.rawValue)), .init("text", .text(message(for: error))),
-            .init("retry", .text(code.retry.rawValue)),
+            .init("code", .text(isInterruption ? "interrupted" : code.rawValue)),
+            .init("text", .text(isInterruption ? "stopped by a signal" : message(for: error))),
+            .init("retry", .text((isInterruption ? FailureCode.RetryClass.later : code.retry).rawValue)),
         ]
         Terminal.write(Value.record([.init("error", .record(fields))]).json + "\n", to: .error)
         Glibc.exit(status.rawValue)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ConfigurationSchema
 import FFSModel
 import Requests
 import SystemSupport
@@ -51,7 +52,7 @@ struct FTPCommand: AsyncParsableCommand {
             let count = try await session.ftp(FTPKick(wanted)).count
             guard count > 0 else { throw Failure(.notFound, "there is no session of \(target); see `ffsctl ftp who`") }
             session.output.done(
-                "Ended \(count) \(count == 1 ? "session" : "sessions").", [.init("ended", .number(count))])
+                "Ended \(counted(count, "session")).", [.init("ended", .number(count))])
         }
     }
 
@@ -95,7 +96,16 @@ struct FTPCommand: AsyncParsableCommand {
             let reply = try await session.ftp(FTPLimits())
             session.output.record(
                 [.init("sessions now", .number(reply.sessions))]
-                    + reply.limits.map { .init($0.option, Int($0.value).map(Value.number) ?? .text($0.value)) })
+                    + reply.limits.map { .init($0.option, value(of: $0.option, $0.value)) })
+        }
+
+        /// The number in JSON; people get its unit too, and what 0 means.
+        private func value(of option: String, _ text: String) -> Value {
+            guard let number = Int(text) else { return .text(text) }
+            if global.json { return .number(number) }
+            if number == 0, option.hasPrefix("ftp.rate") { return .text("no limit") }
+            let unit = Options.all.first { $0.key == option }?.unit
+            return .text("\(number)\(unit.map { " \($0)" } ?? "")")
         }
     }
 }

@@ -24,7 +24,9 @@ struct OrderCommand: AsyncParsableCommand {
             let wanted = limit == 0 ? Int.max : limit
             let page = min(wanted, PageBudget.limits.upperBound)
             let rows = try await session.auth.rows(of: OrderList(customer: customer, limit: page), limit: wanted)
-            session.output.table(OrderRecord.columns, rows.map(\.values), empty: "No orders yet.")
+            session.output.table(
+                OrderRecord.columns, rows.map(\.values),
+                empty: customer.map { "No orders of \($0)." } ?? "No orders yet.")
         }
     }
 }

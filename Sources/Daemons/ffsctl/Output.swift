@@ -52,6 +52,31 @@ struct Output: Sendable {
         }
     }
 
+    /// For people alone, after an empty line: each list set between its name and the right margin, 80 columns or the
+    /// terminal's width up to 120.
+    func paragraphs(_ fields: [Value.Field]) {
+        line("")
+        let indent = (fields.map(\.name.count).max() ?? 0) + 2
+        let room = max(40, min(120, Terminal.width(of: .output) ?? 80) - indent)
+        for field in fields {
+            guard case .list(let values) = field.value else { continue }
+            var lines = [""]
+            for (index, value) in values.enumerated() {
+                let piece = value.display + (index + 1 < values.count ? "," : "")
+                let isFirst = lines[lines.count - 1].isEmpty
+                if !isFirst, lines[lines.count - 1].count + piece.count + 1 > room {
+                    lines.append(piece)
+                } else {
+                    lines[lines.count - 1] += (isFirst ? "" : " ") + piece
+                }
+            }
+            for (index, text) in lines.enumerated() {
+                let head = index == 0 ? field.name : ""
+                line(bold(head) + String(repeating: " ", count: indent - head.count) + text)
+            }
+        }
+    }
+
     /// What a command has done: the sentence for people, the fields in JSON.
     func done(_ sentence: String, _ fields: [Value.Field]) {
         line(json ? Value.record(fields).json : visible(sentence))

@@ -42,7 +42,7 @@ struct ProductCommand: AsyncParsableCommand {
                 .sorted { ($0.released, $0.item.version) > ($1.released, $1.item.version) }
             session.output.record([
                 .init("product", .name(product)), .init("title", Value(rows.first?.title) { .text($0) }),
-                .init("summary", Value(rows.first?.summary) { .text($0) }),
+                .init("summary", Value(rows.first?.summary) { $0.isEmpty && !global.json ? .none : .text($0) }),
                 .init("versions", .list(rows.map { $0.summary(json: global.json) })),
             ])
         }
@@ -112,6 +112,7 @@ extension ProductRecord {
         ]
         guard !json else { return .record(fields) }
         return .text(
-            "\(item.version)  \(released)  \(status.rawValue)  \(humanBytes(size)) in \(files) files  \(manifest)")
+            "\(item.version)  \(released)  \(status.rawValue)  \(humanBytes(size)) in \(counted(files, "file"))  \(manifest)"
+        )
     }
 }

@@ -91,7 +91,7 @@ extension ProductCommand {
         }
 
         private func report(_ published: PublishedVersion, _ reply: ContentRegister.Reply?, _ output: Output) {
-            let files = published.fileCount == 1 ? "1 file" : "\(published.fileCount) files"
+            let files = counted(published.fileCount, "file")
             let new: String
             switch published.newFiles {
             case 0: new = "the repository held all of it"
@@ -103,8 +103,8 @@ extension ProductCommand {
             var fields: [Value.Field] = [
                 .init("product", .name(product)), .init("version", .name(version)),
                 .init("manifest", .name(published.manifest)), .init("files", .number(published.fileCount)),
-                .init("size", .bytes(published.bytes)), .init("new_files", .number(published.newFiles)),
-                .init("new_size", .bytes(published.newBytes)),
+                .init("size", .bytes(published.bytes)), .init("new-files", .number(published.newFiles)),
+                .init("new-size", .bytes(published.newBytes)),
                 .init("outcome", .text(reply?.outcome.rawValue ?? "unregistered")),
             ]
             if let reply { fields.append(.init("released", .moment(reply.released))) }

@@ -3,7 +3,7 @@ import SystemSupport
 
 /// A progress bar on standard error, redrawn at most ten times a second:
 ///
-///     Publishing  [#############-------]  64 %  1.3 GiB of 2.0 GiB  812.0 MiB/s  1 s
+///     Publishing  [#############-------]  64 %  1.3 GiB of 2.0 GiB  812.0 MiB/s  1 s left
 final class Progress: Sendable {
     private struct State {
         var done = 0
@@ -40,18 +40,24 @@ final class Progress: Sendable {
         if shown { Terminal.write("\r\u{1B}[K", to: .error) }
     }
 
+    /// The bar takes what the words leave of the line, 20 cells at most; rate and time left wait until they mean
+    /// something.
     private func draw(_ done: Int, elapsed: Duration) {
-        let seconds = max(0.001, elapsed / .seconds(1))
-        let rate = Double(done) / seconds
+        let seconds = elapsed / .seconds(1)
         let share = total > 0 ? min(1, Double(done) / Double(total)) : 1
-        let cells = 20
-        let full = Int(share * Double(cells))
-        let bar = String(repeating: "#", count: full) + String(repeating: "-", count: cells - full)
-        let left = rate > 0 && done < total ? humanSeconds(Int(Double(total - done) / rate)) : "0 s"
-        let text =
-            "\(title)  [\(bar)] \(Int(share * 100)) %  \(humanBytes(done)) of \(humanBytes(total))  "
-            + "\(humanBytes(Int(rate)))/s  \(left)"
-        let width = Terminal.width(of: .error) ?? 80
-        Terminal.write("\r" + String(text.prefix(width - 1)) + "\u{1B}[K", to: .error)
+        let percent = "\(Int(share * 100)) %"
+        var words = String(repeating: " ", count: max(0, 5 - percent.count)) + percent
+        words += "  \(humanBytes(done)) of \(humanBytes(total))"
+        if seconds >= 0.5 {
+            let rate = Double(done) / seconds
+            words += "  \(humanBytes(Int(rate)))/s"
+            if rate > 0, done < total { words += "  \(humanSeconds(Int(Double(total - done) / rate) + 1)) left" }
+        }
+        let width = (Terminal.width(of: .error) ?? 80) - 1
+        let cells = min(20, width - title.count - words.count - 5)
+        let full = Int(share * Double(max(0, cells)))
+        let bar =
+            cells < 3 ? "" : "[\(String(repeating: "#", count: full))\(String(repeating: "-", count: cells - full))] "
+        Terminal.write("\r" + String("\(title)  \(bar)\(words)".prefix(width)) + "\u{1B}[K", to: .error)
     }
 }

@@ -51,7 +51,7 @@ extension RepositoryCommand {
             if json {
                 return .record([
                     .init("object", .text(damage.name)), .init("size", .bytes(damage.size)),
-                    .init("mended", .flag(damage.isMended)), .init("other_names", .number(damage.otherNames)),
+                    .init("mended", .flag(damage.isMended)), .init("other-names", .number(damage.otherNames)),
                 ])
             }
             var text = "\(damage.name), \(humanBytes(damage.size))"
@@ -77,7 +77,7 @@ extension RepositoryCommand {
             let count = result.damaged.count
             return Failure(
                 .corrupt,
-                "\(count) damaged object\(count == 1 ? "" : "s"), now in the repository's quarantine/; \(again)")
+                "\(counted(count, "damaged object")), now in the repository's quarantine/; \(again)")
         }
     }
 }

@@ -30,7 +30,7 @@ struct StatusCommand: OperatorCommand {
                 .seconds(Int(SystemClock.now() - status.started)), .record(counts),
             ])
         }
-        session.output.table(["daemon", "state", "version", "pid", "uptime", "counts"], rows)
+        show(rows, session.output)
         guard down.isEmpty else {
             let verb = down.count == 1 ? "is" : "are"
             throw Failure(
@@ -38,6 +38,31 @@ struct StatusCommand: OperatorCommand {
                 "\(down.joined(separator: ", ")) \(verb) down; start with systemctl or ffs-service, "
                     + "or ask ffsctl check what is in the way")
         }
+    }
+
+    /// With `--json` one table; people get what the daemons count below it, as wide as they read.
+    private func show(_ rows: [[Value]], _ output: Output) {
+        let columns = ["daemon", "state", "version", "pid", "uptime", "counts"]
+        if output.json { return output.table(columns, rows) }
+        output.table(columns.dropLast(), rows.map { $0.dropLast() })
+        let counts = rows.compactMap { row -> Value.Field? in
+            guard case .record(let fields) = row[5], case .text(let daemon) = row[0], !fields.isEmpty else {
+                return nil
+            }
+            return Value.Field(daemon, .list(fields.map(Self.readable)))
+        }
+        if !counts.isEmpty { output.paragraphs(counts) }
+    }
+
+    /// `bytes sent 2.0 GiB`, `relay up 1`: without what only metrics' names need.
+    private static func readable(_ count: Value.Field) -> Value {
+        var name = count.name[...]
+        for prefix in ["ffs_ftp_", "ffs_"] where name.hasPrefix(prefix) { name = name.dropFirst(prefix.count) }
+        let words = name.split(separator: "_").joined(separator: " ")
+        guard case .number(let number) = count.value, words.hasPrefix("bytes") else {
+            return .text("\(words) \(count.value.display)")
+        }
+        return .text("\(words) \(humanBytes(number))")
     }
 
     /// nil when no daemon answers.

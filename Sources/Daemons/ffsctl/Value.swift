@@ -103,6 +103,9 @@ func jsonString(_ text: String) -> String {
     return out + "\""
 }
 
+/// `1 file`, `2000 files`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
 /// `512 B`, `1.5 KiB`, `2.0 GiB`: binary units, one decimal.
 func humanBytes(_ count: Int) -> String {
     guard count >= 1_024 else { return "\(count) B" }

@@ -29,7 +29,7 @@ extension DaemonEnvironment {
         let subject = "\(configuration[Options.Keys.directory])/\(link.rawValue)"
         do {
             _ = try keyBags(of: link)
-            return CheckFinding(.ok, subject, "key bag")
+            return CheckFinding(.ok, subject, "key bag of the link \(link.rawValue)")
         } catch { return CheckFinding(.error, subject, error.text) }
     }
 }

@@ -131,7 +131,9 @@ package struct FTPDaemon: Daemon {
             } catch { throw error.failure("cannot open the account area, staging.accounts", .configuration) }
         }
         look("ftp.user", configuration[Options.FTP.user]) { () throws(Failure) in _ = try identity(configuration) }
-        look("ftp", "addresses and limits") { () throws(Failure) in _ = try FTPSettings(configuration, hasTLS: true) }
+        look("ftp.*", "addresses, limits and lists are understood") { () throws(Failure) in
+            _ = try FTPSettings(configuration, hasTLS: true)
+        }
         do throws(Failure) {
             let plan = try plan(configuration, ticketKeys: [], counterSecret: [])
             findings.append(
