@@ -90,7 +90,10 @@ extension Option: AnyOption {
     package var defaultText: String { defaultValue.optionText }
 
     package func complaint(about text: String) -> String? {
-        guard let value = Value(optionText: text) else { return "must be \(typeName), not \"\(text)\"" }
+        guard let value = Value(optionText: text) else {
+            let article = ["number", "list"].contains(typeName) ? "a " : ""
+            return "must be \(article)\(typeName), not \"\(text)\""
+        }
         if let bounds, let number = value as? Int, !bounds.contains(number) {
             let unit = unit.map { " \($0)" } ?? ""
             return "must be from \(bounds.lowerBound) to \(bounds.upperBound)\(unit), not \(number)"

@@ -116,14 +116,24 @@ extension Configuration {
             }
             lines += wrap(option.summary, width: 96).map { "  # \($0)" }
             var facts = [option.typeName]
-            if let unit = option.unit { facts = ["\(option.typeName) in \(unit)"] }
-            if let bounds = option.bounds { facts.append("\(bounds.lowerBound) to \(bounds.upperBound)") }
+            if let unit = option.unit, let bounds = option.bounds {
+                facts = ["\(inFull(unit)), \(bounds.lowerBound) to \(bounds.upperBound)"]
+            }
             if !commented, source != .default { facts.append("from \(source)") }
             lines.append("  # (\(facts.joined(separator: "; ")))")
             let value = commented ? option.defaultText : text
             lines.append("  \(commented ? "#" : "")\(parts[1]): \(quotedIfNeeded(value))")
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+/// A unit as a heading for numbers.
+private func inFull(_ unit: String) -> String {
+    switch unit {
+    case "s": "seconds"
+    case "byte": "bytes"
+    default: unit
     }
 }
 

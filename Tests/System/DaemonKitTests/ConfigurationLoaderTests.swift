@@ -41,7 +41,7 @@ import Testing
     @Test func everyFaultIsReportedAtOnce() {
         let found = complaints("ftp:\n  port: many\nauth:\n  port-count: 65\nlog:\n  level: loud\n")
         #expect(found.count == 3)
-        #expect(found[0].contains("must be number, not \"many\""))
+        #expect(found[0].contains("must be a number, not \"many\""))
         #expect(found[1].contains("must be from 1 to 64 ports, not 65"))
         #expect(found[2].contains("must be trace | debug"))
     }
