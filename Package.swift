@@ -154,9 +154,9 @@ let package = Package(
         library(
             "Services", "WebFront",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "AuthClient",
-                "StagingClient",
-                "DaemonKit", "SystemSupport", logging, metrics, lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload",
+                "CommlinkTransport", "AuthClient", "StagingClient", "DaemonKit", "SystemSupport", logging, metrics,
+                lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -10,9 +10,10 @@ package enum DirectoryPage {
 
     /// Served at ``stylePath``.
     package static let style = """
-        :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}
+        :root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif;accent-color:#0f766e}
         body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem}
         h1{font-size:1.25rem;overflow-wrap:anywhere}
+        a{color:light-dark(#0f766e,#4cc9b6)}
         table{border-collapse:collapse;width:100%}
         td,th{padding:.35rem .5rem;text-align:left;border-bottom:1px solid color-mix(in srgb,currentColor 15%,transparent)}
         td:first-child{overflow-wrap:anywhere}
@@ -21,12 +22,30 @@ package enum DirectoryPage {
         @media (max-width:40rem){td:nth-child(3),th:nth-child(3){display:none}}
 
         """
+    /// Where the pages find ``style``.
     package static let stylePath = "/a/style.css"
 
+    /// Everything before the first row.
     package static func htmlHead(_ path: VirtualPath) -> [UInt8] {
-        let title = escaped(path.bytes)
         let up = path == .root ? "" : "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n"
-        return Array(
+        return documentHead("Index of \(escaped(path.bytes))\(path == .root ? "" : "/")")
+            + Array(
+                """
+                <table>
+                <thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Modified (UTC)</th></tr></thead>
+                <tbody>
+                \(up)
+                """.utf8)
+    }
+
+    /// A refusal as a page for people; programs get the sentence alone. Both texts are ours.
+    package static func notice(_ title: String, _ sentence: String) -> [UInt8] {
+        documentHead(title) + Array("<p>\(sentence)</p>\n</html>\n".utf8)
+    }
+
+    /// - Parameter title: HTML.
+    private static func documentHead(_ title: String) -> [UInt8] {
+        Array(
             """
             <!doctype html>
             <html lang="en">
@@ -36,13 +55,11 @@ package enum DirectoryPage {
             <title>\(title)</title>
             <link rel="stylesheet" href="\(stylePath)">
             <h1>\(title)</h1>
-            <table>
-            <thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Modified (UTC)</th></tr></thead>
-            <tbody>
-            \(up)
+
             """.utf8)
     }
 
+    /// One entry of the table.
     package static func htmlRow(_ entry: ListingEntry, into out: inout [UInt8]) {
         let isDirectory = entry.kind == .directory
         let slash = isDirectory ? "/" : ""
@@ -58,11 +75,12 @@ package enum DirectoryPage {
         """
         </tbody>
         </table>
-        <footer>Every file's SHA-256 is its ETag, and is in SHA256SUMS: <code>sha256sum -c SHA256SUMS</code></footer>
+        <footer>SHA256SUMS at the top lists every file; <code>sha256sum -c SHA256SUMS</code> checks what was fetched.</footer>
         </html>
 
         """.utf8)
 
+    /// Everything before the first entry.
     package static func jsonHead(_ path: VirtualPath) -> [UInt8] {
         Array("{\"path\":".utf8) + jsonString(path.bytes) + Array(",\"entries\":[".utf8)
     }

@@ -35,8 +35,9 @@ import Testing
         let account = try await browser.stage("tool/1.0")
         for _ in 0..<2 {
             let text = await browser.get("/accounts/\(account)").text
-            #expect(text.contains("/a/\(account)/?link=6920b3a0-0011\" rel=\"noreferrer\""))
-            #expect(text.contains("/a/\(account)/tool-1.0/install.sh?link=6920b3a0-0011\" rel=\"noreferrer\""))
+            #expect(text.contains("/a/\(account)/?link=\(signedLink)\" rel=\"noreferrer\""))
+            #expect(text.contains("/a/\(account)/tool-1.0/install.sh?link=\(signedLink)\" rel=\"noreferrer\""))
+            #expect(text.contains("until <time datetime=\"2025-11-21T18:46:56Z\">21 Nov 2025, 18:46 UTC</time>"))
             let shown = text.matches(of: /data-text="([^"]*)"/).map(\.1)
             #expect(!shown.isEmpty && shown.allSatisfy { !$0.contains("link=") })
             #expect(text.matches(of: /<pre[^>]*>([^<]*)/).allSatisfy { !$0.1.contains("link=") })
@@ -97,7 +98,7 @@ import Testing
         let (_, browser) = try await prepared()
         let account = try await browser.stage("tool/1.0")
         let text = await browser.get("/accounts/\(account)").text
-        #expect(text.contains("href=\"https://downloads.example:8443/a/\(account)/?link=6920b3a0-0011\""))
+        #expect(text.contains("href=\"https://downloads.example:8443/a/\(account)/?link=\(signedLink)\""))
         #expect(text.contains("href=\"ftp://\(account)@downloads.example/\""))
         #expect(!text.contains("ftps://"))
         #expect(text.contains("/a/\(account)/tool-1.0/data/part%20one%20%26%20two.bin"))

@@ -3,6 +3,9 @@ import Requests
 import Synchronization
 import Tobj
 
+/// What the storage host puts behind the addresses of every account: good until 18:46:56 on 21 Nov 2025.
+let signedLink = "6920b3a0-" + String(repeating: "0011", count: 10)
+
 /// ffsauthd and ffsstaged in the tests' own process: request tables as the daemons have, answered over a transport
 /// that serialises and parses every document as the wire does.
 final class FakeServices: Sendable {
@@ -159,7 +162,7 @@ final class FakeServices: Sendable {
                 customer: request.customer, items: request.items, created: now(),
                 expires: now() + Int64(request.lifetime), policy: request.policy, order: request.order,
                 fileCount: files.count, bytes: files.reduce(0) { $0 + $1.size }, files: files,
-                link: "6920b3a0-0011")
+                link: signedLink)
         } catch { throw Failure(.internal, "the test's own names: \(error)") }
     }
 }

@@ -151,18 +151,21 @@ extension DownloadHandler {
         refuse(status, head, context, [("retry-after", "30")], sentence: sentence)
     }
 
-    /// Any answer that is one short sentence.
+    /// Any answer that is one short sentence: a page where a browser asks.
     func refuse(
         _ status: HTTPResponseStatus, _ head: HTTPRequestHead, _ context: ChannelHandlerContext,
         _ fields: [(String, String)] = [], sentence: String? = nil
     ) {
         if status == .payloadTooLarge || status == .badRequest { keepsAlive = false }
         let text = sentence ?? Self.sentences[status.code] ?? "\(status.reasonPhrase)."
-        let body = Array("\(text)\n".utf8)
+        let isPage = head.headers.first(name: "accept")?.contains("text/html") == true
+        let body =
+            isPage ? DirectoryPage.notice(status.reasonPhrase, text) : Array("\(text)\n".utf8)
         let all =
             fields + [
-                ("content-type", "text/plain; charset=utf-8"), ("content-length", "\(body.count)"),
-                ("cache-control", "no-store"),
+                ("content-type", isPage ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"),
+                ("content-length", "\(body.count)"), ("cache-control", "no-store"),
+                ("content-security-policy", DirectoryPage.contentSecurityPolicy), ("vary", "accept"),
             ]
         let pieces: [BodyPump.Piece] = head.method == .HEAD ? [] : [.bytes(body)]
         begin(Response(status: status, fields: all, body: .init(file: nil, pieces: pieces)), head, context)

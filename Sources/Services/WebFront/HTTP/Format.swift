@@ -35,16 +35,6 @@ enum Format {
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// RFC 9110 §5.6.7: `Sat, 21 Nov 2026 14:05:09 GMT`.
-    static func httpDate(_ time: Timestamp) -> String {
-        let t = time.utc
-        // 1970-01-01 was a Thursday.
-        let days = (time.seconds - Int64(t.hour * 3_600 + t.minute * 60 + t.second)) / 86_400
-        let day = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int(days % 7)]
-        return
-            "\(day), \(two(t.day)) \(months[t.month - 1]) \(t.year) \(two(t.hour)):\(two(t.minute)):\(two(t.second)) GMT"
-    }
-
     private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 
     /// `21 Nov 2026`.

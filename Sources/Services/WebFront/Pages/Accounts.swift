@@ -1,6 +1,7 @@
 import AuthClient
 import FFSModel
 import Requests
+import StoredFormats
 
 /// The accounts a customer has, and the one just made.
 extension WebFront {
@@ -76,17 +77,9 @@ extension WebFront {
             throw Failure(.notFound, "only accounts of up to \(StagedAccount.listedFiles) files have this page")
         }
         var body: [UInt8] = []
-        for file in account.files { body += Self.checksumLine(file) }
+        for file in account.files { ChecksumFile.appendLine(file.digest, path: file.path.bytes, to: &body) }
         return WebResponse(type: "text/plain; charset=utf-8", body: body)
             .setting("content-disposition", "attachment; filename=\"SHA256SUMS\"")
-    }
-
-    /// As sha256sum(1) writes it: a name with a backslash is escaped and the line says so with a leading one.
-    private static func checksumLine(_ file: StagedFile) -> [UInt8] {
-        let backslash = UInt8(ascii: "\\")
-        let escaped = file.path.bytes.flatMap { $0 == backslash ? [backslash, backslash] : [$0] }
-        let mark = escaped.count == file.path.bytes.count ? [] : [backslash]
-        return mark + file.digest.hex + Array("  ".utf8) + escaped + [UInt8(ascii: "\n")]
     }
 
     /// From `product/version`, as the catalogue's checkboxes send them.
@@ -118,15 +111,24 @@ extension WebFront {
             ].compactMap { name, url, signed in url.map { ["name": name, "url": $0, "href": signed ?? $0] } },
             "signed": links.signedHTTPS != nil,
             "commands": commands.downloads.map(Self.recipeModel), "verify": Self.recipeModel(commands.verification),
-            "files": account.files.map { fileModel($0, links: links) },
+            "files": account.files.prefix(Self.filesAtOnce).map { fileModel($0, links: links) },
+            "more-files": account.files.dropFirst(Self.filesAtOnce).map { fileModel($0, links: links) },
+            "has-more-files": account.files.count > Self.filesAtOnce,
+            "more-count": Format.count(account.files.count - Self.filesAtOnce, "more file"),
             "complete": account.files.count == account.fileCount,
             "listed": Format.number(account.files.count), "policy": Self.sentence(account.policy),
             "trust": certificate?.isSelfSigned == true, "certificate": DownloadCommands.certificateFile,
             "lifetimes": lifetimeModels(),
         ]
         model["password"] = password
+        if let link = account.link.flatMap({ AccountLink(text: Array($0.utf8)) }) {
+            model["signed-until"] = ["time": link.expires.description, "text": Format.moment(link.expires)]
+        }
         return model
     }
+
+    /// Files in sight; the others of a longer list fold away.
+    private static var filesAtOnce: Int { 20 }
 
     private func fileModel(_ file: StagedFile, links: AccountLinks) -> Model {
         var model: Model = [

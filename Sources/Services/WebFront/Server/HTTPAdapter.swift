@@ -1,3 +1,4 @@
+import HTTPDownload
 import HTTPTypes
 import HummingbirdCore
 import NIOCore
@@ -19,7 +20,7 @@ struct HTTPAdapter: Sendable {
             guard let name = HTTPField.Name(header.name) else { continue }
             fields.append(HTTPField(name: name, value: header.value))
         }
-        fields[.date] = Format.httpDate(front().clocks.now())
+        fields[.date] = HTTPDate.format(front().clocks.now())
         if response.status != 204, fields[.contentLength] == nil {
             fields[.contentLength] = "\(response.body.count)"
         }
