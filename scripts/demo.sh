@@ -11,10 +11,10 @@ top=$(cd "$(dirname "$0")" && pwd)
 seconds() { date +%s.%N; }
 # since START: seconds, three decimals
 since() { echo "$1 $(seconds)" | awk '{ printf "%.3f", $2 - $1 }'; }
-# timed NAME START: a line of the summary
+# timed NAME START [DETAIL]: a line here, and one of the summary
 timed() {
     took=$(since "$2")
-    say "    $took s"
+    say "    ${3:-done} ($took s)"
     printf '%-44s %9s s\n' "$1" "$took" >>"$work/summary"
 }
 # json_text NAME: the first string of that name in the JSON on standard input
@@ -151,10 +151,15 @@ demo() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
-    step "Building (release)"
-    start=$(seconds)
-    build
-    timed "build" "$start"
+    if [ -n "$programs" ]; then
+        step "Using the programs in $programs"
+    else
+        step "Building (release): 5 to 15 minutes the first time"
+        say "    Warnings about mktemp and unhandled files are of libraries, not of FFS."
+        start=$(seconds)
+        build
+        timed "build" "$start"
+    fi
 
     step "Setting up $state: users, directories, certificate, key bags, configuration"
     start=$(seconds)
@@ -203,8 +208,9 @@ demo() {
     say ""
     if [ "$keep" = yes ]; then
         say "Still running: https://localhost:$base_port/ (customer demo, password $password)"
+        say "The certificate is self-signed, so a browser warns once; curl trusts it with --cacert $cert"
         say "Variables for programs: $state/demo.env"
-        say "Stop it with: kill $pids; rm -rf $state"
+        say "Stop it with: kill ${pids% }; rm -rf $state"
     else
         say "Everything worked; the daemons stop now. With --keep they go on."
     fi
@@ -284,13 +290,12 @@ demo_fetch() {
     for file in ffs-release-1.0/ffs.tar.gz ffs-small-1.0/record-1234 ffs-big-1.0/image.bin; do
         start=$(seconds)
         fetched=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/$file" | sha256)
-        timed "fetch ${file##*/} over $name, hashed" "$start"
+        timed "fetch ${file##*/} over $name, hashed" "$start" "$file $fetched"
         published=$(digest_of "$file")
         [ "$fetched" = "$published" ] || fail 65 "$file came over $name as $fetched, not as $published"
         listed=$(curl -q -sS --fail --cacert "$cert" -K "$work/account" "$@" "$url/SHA256SUMS" |
             awk -v file="$file" '$2 == file { print $1 }')
         [ "$listed" = "$published" ] || fail 65 "SHA256SUMS says $listed of $file, which is $published"
-        say "    $file $fetched"
     done
 }
 
