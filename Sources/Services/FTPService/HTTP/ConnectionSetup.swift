@@ -6,7 +6,7 @@ import TLSEngine
 
 /// Puts the handlers of one accepted connection together:
 ///
-///     TLS → ProtocolChooser ──ALPN──▶ idle timer → HTTP/1.1 or HTTP/2 → DownloadHandler
+///     LingeringCloser → TLS → ProtocolChooser ──ALPN──▶ idle timer → HTTP/1.1 or HTTP/2 → DownloadHandler
 struct ConnectionSetup {
     let desk: DownloadDesk
     let tls: TLSContext
@@ -15,6 +15,7 @@ struct ConnectionSetup {
     func begin(_ channel: any NIOCore.Channel, from peer: Endpoint) throws {
         guard let connection = desk.admit(channel, from: peer) else { throw ChannelError.ioOnClosedChannel }
         try channel.pipeline.syncOperations.addHandlers([
+            LingeringCloser(connection, patience: .seconds(Int64(desk.settings.stallTimeout))),
             TLSServerHandler(connection: try TLSConnection(.server, context: tls)),
             ProtocolChooser(desk: desk, connection: connection),
         ])
@@ -48,7 +49,7 @@ private final class ProtocolChooser: ChannelInboundHandler {
         connection.handshake = handshake
         desk.ledger.count(handshake.resumption == .none ? .httpsFull : .httpsResumed)
         do {
-            try context.channel.pipeline.syncOperations.addHandler(IdleCloser(desk: desk))
+            try context.channel.pipeline.syncOperations.addHandler(IdleCloser(desk: desk, connection: connection))
             if handshake.applicationProtocol == "h2" {
                 try configureHTTP2(context.channel)
             } else {
@@ -63,7 +64,7 @@ private final class ProtocolChooser: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { connection.cut() }
 
     private func configureHTTP1(_ channel: any NIOCore.Channel) throws {
         let pipeline = channel.pipeline.syncOperations
@@ -105,11 +106,15 @@ private final class IdleCloser: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     private let desk: DownloadDesk
+    private let connection: HTTPSConnection
     private var last = NIODeadline.now()
     private var writing = 0
     private var timer: RepeatedTask?
 
-    init(desk: DownloadDesk) { self.desk = desk }
+    init(desk: DownloadDesk, connection: HTTPSConnection) {
+        self.desk = desk
+        self.connection = connection
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -123,7 +128,9 @@ private final class IdleCloser: ChannelDuplexHandler {
 
     private func check(_ channel: any NIOCore.Channel) {
         let limit = writing > 0 ? desk.settings.stallTimeout : desk.settings.idleTimeout
-        if NIODeadline.now() - last > .seconds(Int64(limit)) { channel.close(promise: nil) }
+        guard NIODeadline.now() - last > .seconds(Int64(limit)) else { return }
+        // Who takes nothing more need not be waited for.
+        if writing > 0 { connection.cut() } else { channel.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -108,6 +108,9 @@ final class DownloadDesk {
         }
     }
 
+    /// Ends all connections at once.
+    func cut() { for connection in connections.values { connection.cut() } }
+
     // MARK: Operators
 
     /// As ``Worker/answer(_:)``, of the connections here.
@@ -121,7 +124,7 @@ final class DownloadDesk {
             let kicked = mine.filter { $0.name == session || account.map($0.uses) == true }
             for connection in kicked {
                 log.logger.notice("kicked", metadata: connection.metadata())
-                connection.channel.close(promise: nil)
+                connection.cut()
             }
             return Element("kicked", text: "\(kicked.count)")
         default: return Element("unknown")

@@ -191,8 +191,8 @@ final class DownloadHandler: ChannelInboundHandler {
         keepsAlive = false
         switch ending {
         case .finish: break
-        case .until(let moment): if now >= moment { connection.channel.close(promise: nil) }
-        case .cut: connection.channel.close(promise: nil)
+        case .until(let moment): if now >= moment { connection.cut() }
+        case .cut: connection.cut()
         }
     }
 }

@@ -21,6 +21,8 @@ final class HTTPSConnection {
     var handshake: TLSHandshakeCompleted?
     /// Wrong passwords and links so far.
     var failures = 0
+    /// Whether it ends at once, whatever its client has still to read.
+    private(set) var isCut = false
     private let ledger: Ledger
     private var running: [ObjectIdentifier: DownloadHandler] = [:]
     /// Running answers of each account.
@@ -52,6 +54,12 @@ final class HTTPSConnection {
     /// Whether a worker that drains may close it.
     var isFinished: Bool { !isBusy && (hasAnswered || NIODeadline.now() - started > Self.patience) }
     var answers: some Collection<DownloadHandler> { running.values }
+
+    /// Ends it at once.
+    func cut() {
+        isCut = true
+        channel.close(promise: nil)
+    }
 
     // MARK: Accounts
 

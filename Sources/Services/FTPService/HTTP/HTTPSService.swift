@@ -92,6 +92,8 @@ package final class HTTPSService: Sendable {
 
     /// Cuts what is left and ends the threads.
     package func stop() async {
+        let desk = desk
+        try? await group.next().submit { desk.value.cut() }.get()
         try? await group.shutdownGracefully()
         try? await pool.shutdownGracefully()
     }
