@@ -10,6 +10,7 @@ package enum Base64 {
         return table
     }()
 
+    /// With padding, on one line.
     package static func encode(_ bytes: [UInt8]) -> [UInt8] {
         let size = (bytes.count + 2) / 3 * 4
         return [UInt8](unsafeUninitializedCapacity: size) { out, count in

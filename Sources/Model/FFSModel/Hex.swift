@@ -2,6 +2,7 @@
 package enum Hex {
     private static let digits = Array("0123456789abcdef".utf8)
 
+    /// Lower-case digits as ASCII.
     package static func encode(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(2 * bytes.underestimatedCount)
@@ -12,6 +13,7 @@ package enum Hex {
         return out
     }
 
+    /// Lower-case digits.
     package static func string(_ bytes: some Sequence<UInt8>) -> String {
         String(decoding: encode(bytes), as: UTF8.self)
     }

@@ -66,6 +66,7 @@ package struct ClientConnection: Sendable {
         if case .open(let channel) = state { channel.handshakeHash } else { nil }
     }
 
+    /// Bytes from the server, however they were cut.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer) { framer.append(bytes) }
 
     /// The next event in the bytes received so far; nil when more bytes are needed.

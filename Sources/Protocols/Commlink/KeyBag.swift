@@ -23,6 +23,7 @@ package struct BagID: Sendable, Hashable, CustomStringConvertible {
 
 /// The keys of one link: N entries of a DES key and a PSK, of which a connection uses entry `port mod N`.
 package final class KeyBag: Sendable {
+    /// The keys of the connections whose port leaves this remainder.
     package struct Entry: Sendable {
         package let index: Int
         package let key: DESKey

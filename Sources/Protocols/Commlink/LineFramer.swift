@@ -12,6 +12,7 @@ package struct LineFramer: Sendable {
     /// Whether a line has begun and not ended.
     package var isInsideLine: Bool { start < buffer.count }
 
+    /// Bytes from the peer, however they were cut.
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         if start == buffer.count {
             buffer.removeAll(keepingCapacity: true)

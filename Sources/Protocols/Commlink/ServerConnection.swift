@@ -60,6 +60,7 @@ package struct ServerConnection: Sendable {
         if case .open(let channel) = state { channel.handshakeHash } else { nil }
     }
 
+    /// Bytes from the client, however they were cut.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer) { framer.append(bytes) }
 
     /// The next event in the bytes received so far; nil when more bytes are needed.

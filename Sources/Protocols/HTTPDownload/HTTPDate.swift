@@ -7,6 +7,7 @@ package enum HTTPDate {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
+    /// The time in this form.
     package static func format(_ time: Timestamp) -> String {
         let t = time.utc
         func two(_ n: Int) -> String { n < 10 ? "0\(n)" : "\(n)" }

@@ -13,6 +13,7 @@ package struct Target: Sendable, Hashable {
     /// `?link=…`: opens the account instead of login and password.
     package let link: [UInt8]?
 
+    /// Why an address names nothing here.
     package enum Refusal: Error, Sendable, Hashable {
         /// Not a path we understand: 400.
         case malformed

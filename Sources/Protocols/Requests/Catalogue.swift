@@ -94,6 +94,7 @@ package protocol RequestMessage: Sendable {
     var body: [Element] { get }
 }
 
+/// The fields of a reply.
 package protocol ReplyMessage: Sendable {
     init(fields: Fields) throws(Failure)
     var body: [Element] { get }

@@ -3,6 +3,7 @@ package import FFSModel
 /// `SHA256SUMS` as GNU sha256sum(1) writes and `sha256sum -c` reads it: digest, two spaces, name. A name with a
 /// backslash, line feed or carriage return is escaped and its line starts with a backslash.
 package enum ChecksumFile {
+    /// One line, with its line feed.
     package static func appendLine(_ digest: ContentDigest, path: some Sequence<UInt8>, to out: inout [UInt8]) {
         let path = Array(path)
         let escapes = path.contains { $0 == 0x5C || $0 == 0x0A || $0 == 0x0D }

@@ -123,6 +123,7 @@ package struct Manifest: Sendable, Hashable {
         pathBytes[row.pathOffset..<row.pathOffset + row.pathLength]
     }
 
+    /// The row with its path.
     package func file(at index: Int) -> File {
         let row = rows[index]
         // Every path went through the rules of RelativePath on its way in.

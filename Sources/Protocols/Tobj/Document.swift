@@ -119,6 +119,7 @@ package struct Document: Sendable, Hashable {
         return Element("tobj", attributes, children: body)
     }
 
+    /// The document as it goes over the link.
     package func serialized() -> [UInt8] { element.serialized() }
 
     /// The body of a successful reply; throws what an error reply says.

@@ -3,6 +3,7 @@
 /// Text is bytes; what crosses the wire is 7-bit (ffs-commlink(7)), so `text` may hold any bytes at all
 /// and the codec escapes them.
 package struct Element: Sendable, Hashable {
+    /// `name="value"`; the value's bytes without their references.
     package struct Attribute: Sendable, Hashable {
         package let name: String
         package let value: [UInt8]
@@ -15,6 +16,7 @@ package struct Element: Sendable, Hashable {
 
     package let name: String
     package private(set) var attributes: [Attribute]
+    /// Without references and without base64; empty where there are children.
     package private(set) var text: [UInt8]
     package private(set) var children: [Element]
 

@@ -23,11 +23,13 @@ package struct Fields: Sendable {
 
     package func all(_ name: String) -> [Element] { elements.filter { $0.name == name } }
 
+    /// The one element of that name. Throws `bad-request` when it is not there.
     package func required(_ name: String) throws(Failure) -> Element {
         guard let element = optional(name) else { throw Failure(.badRequest, "\(context) needs a <\(name)> field") }
         return element
     }
 
+    /// The text of the one element of that name; throws `bad-request` when it is not there.
     package func bytes(_ name: String) throws(Failure) -> [UInt8] { try required(name).text }
 
     /// UTF-8 text.
@@ -38,10 +40,12 @@ package struct Fields: Sendable {
         return text
     }
 
+    /// UTF-8; nil when there is no such element. Throws `bad-request` for other bytes.
     package func optionalText(_ name: String) throws(Failure) -> String? {
         optional(name) == nil ? nil : try text(name)
     }
 
+    /// A decimal number. Throws `bad-request` when it is missing, malformed or out of bounds.
     package func integer(_ name: String, in bounds: ClosedRange<Int>) throws(Failure) -> Int {
         let text = try text(name)
         guard let value = Int(text), bounds.contains(value) else {
@@ -58,11 +62,13 @@ package struct Fields: Sendable {
         return value
     }
 
+    /// A customer's, product's, version's … name; throws `bad-request` with what is wrong about it.
     package func name<N: Name>(_ field: String, as type: N.Type = N.self) throws(Failure) -> N {
         let bytes = try bytes(field)
         do { return try N(bytes: bytes) } catch { throw Failure(.badRequest, "\(context): <\(field)>: \(error)") }
     }
 
+    /// RFC 3339 in UTC, whole seconds.
     package func timestamp(_ name: String) throws(Failure) -> Timestamp { try value(name, Timestamp.init) }
 
     /// `<item product="…" version="…"/>` elements, at least one.

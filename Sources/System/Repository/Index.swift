@@ -72,6 +72,7 @@ extension Repository {
         }
     }
 
+    /// The version's list of files. Throws `not-found`, or `corrupt` when it is damaged.
     package func manifest(of item: Item) throws(Failure) -> Manifest {
         do { return try manifest(of: item, try openVersion(item)) } catch let error as SystemError {
             throw Self.missing(item, error)

@@ -13,6 +13,7 @@ package struct VerifyOptions: Sendable {
     package init() {}
 }
 
+/// How far a verification has come.
 package struct VerifyProgress: Sendable {
     package let bytes: Int
     package let totalBytes: Int

@@ -4,6 +4,7 @@ import Glibc
 /// Calls relative to a directory descriptor. Those that take `UnsafePointer<CChar>` are for hot loops over
 /// prepared C strings; the others take any ``CPath``.
 extension Descriptor {
+    /// mkdirat(2); fails with EEXIST.
     package func makeDirectory(_ path: CPath, permissions: UInt32) throws(SystemError) {
         try path.withCString { name throws(SystemError) in try makeDirectory(name, permissions: permissions) }
     }
@@ -60,12 +61,14 @@ extension Descriptor {
         }
     }
 
+    /// unlinkat(2), of anything but a directory.
     package func unlink(_ path: CPath) throws(SystemError) {
         try path.withCString { name throws(SystemError) in
             _ = try check(ffs_unlink(rawValue, name, 0), "unlinkat", path.description)
         }
     }
 
+    /// unlinkat(2) of an empty directory.
     package func removeDirectory(_ path: CPath) throws(SystemError) {
         try path.withCString { name throws(SystemError) in
             _ = try check(ffs_unlink(rawValue, name, 1), "unlinkat", path.description)

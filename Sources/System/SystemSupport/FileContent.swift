@@ -74,6 +74,7 @@ extension Descriptor {
         }
     }
 
+    /// All of it, however often write(2) must be called.
     package func write(_ bytes: [UInt8]) throws(SystemError) {
         try bytes.withUnsafeBufferPointer { buffer throws(SystemError) in try write(UnsafeRawBufferPointer(buffer)) }
     }
@@ -93,6 +94,7 @@ extension Descriptor {
         }
     }
 
+    /// ftruncate(2), bytes.
     package func truncate(to size: Int) throws(SystemError) {
         guard ftruncate(rawValue, off_t(size)) == 0 else { throw SystemError("ftruncate", Errno(Glibc.errno)) }
     }

@@ -95,6 +95,7 @@ package struct FileSystemSpace: Sendable, Hashable {
 }
 
 extension Descriptor {
+    /// Of the open file, statx(2).
     package func status() throws(SystemError) -> FileStatus {
         var raw = ffs_status()
         try check(ffs_stat(rawValue, nil, &raw), "statx", nil)
@@ -120,6 +121,7 @@ extension Descriptor {
         }
     }
 
+    /// Of the file system it lies on, fstatvfs(3).
     package func space() throws(SystemError) -> FileSystemSpace {
         var raw = ffs_space()
         try check(ffs_statvfs(rawValue, &raw), "fstatvfs", nil)

@@ -32,14 +32,17 @@ package struct Poller: ~Copyable {
 
     deinit { events.deallocate() }
 
+    /// Watches a descriptor from now on.
     package func add(_ number: Int32, _ interest: Readiness, token: UInt64) throws(SystemError) {
         try check(ffs_epoll_add(epoll.rawValue, number, interest.rawValue, token), "epoll_ctl", nil)
     }
 
+    /// Watches a descriptor for something else.
     package func modify(_ number: Int32, _ interest: Readiness, token: UInt64) throws(SystemError) {
         try check(ffs_epoll_modify(epoll.rawValue, number, interest.rawValue, token), "epoll_ctl", nil)
     }
 
+    /// Watches it no more; closing it does the same.
     package func remove(_ number: Int32) { _ = ffs_epoll_remove(epoll.rawValue, number) }
 
     /// Waits up to `milliseconds` (-1: for ever, 0: not at all) and returns how many events ``event(_:)`` holds.
@@ -63,11 +66,13 @@ package struct WakeUp: ~Copyable, Sendable {
 
     package var number: Int32 { descriptor.rawValue }
 
+    /// From any thread.
     package func signal() {
         var one: UInt64 = 1
         _ = Glibc.write(descriptor.rawValue, &one, 8)
     }
 
+    /// By the loop that was woken.
     package func clear() {
         var count: UInt64 = 0
         _ = Glibc.read(descriptor.rawValue, &count, 8)

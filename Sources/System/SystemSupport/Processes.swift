@@ -59,6 +59,7 @@ package struct ChildProcess: Sendable, Hashable {
         status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .signaled(status & 0x7F)
     }
 
+    /// kill(2).
     package func send(signal: Int32) { kill(number, signal) }
 }
 

@@ -105,6 +105,7 @@ extension Descriptor {
         return result < 0 ? Errno(-result) : nil
     }
 
+    /// getsockname(2).
     package func localAddress() throws(SystemError) -> SocketAddress {
         var raw = ffs_address()
         try check(ffs_local_address(rawValue, &raw), "getsockname", nil)
@@ -153,6 +154,7 @@ extension Descriptor {
         return SocketPair(first: Descriptor(owning: numbers.0), second: Descriptor(owning: numbers.1))
     }
 
+    /// O_NONBLOCK of fcntl(2).
     package func setNonBlocking() throws(SystemError) { try check(ffs_set_nonblocking(rawValue), "fcntl", nil) }
 }
 

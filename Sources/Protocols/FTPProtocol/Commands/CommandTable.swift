@@ -1,5 +1,6 @@
 /// The commands as data: grammar, gate, FEAT lines, help. Dispatch, HELP, FEAT and the check of ffsftpd(8) read it.
 package enum CommandTable {
+    /// Every verb has one.
     package static func row(_ verb: Verb) -> CommandRow { byVerb[verb] ?? rows[0] }
 
     private static let byVerb = Dictionary(uniqueKeysWithValues: rows.map { ($0.verb, $0) })

@@ -155,6 +155,7 @@ package enum ArgumentError: Error, Sendable, Hashable {
     /// 522: EPRT or EPSV with a protocol other than IPv4 and IPv6.
     case networkProtocol
 
+    /// What the client is told about it.
     package func reply(for row: CommandRow) -> Reply {
         switch self {
         case .syntax:

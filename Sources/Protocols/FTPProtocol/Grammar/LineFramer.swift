@@ -5,6 +5,7 @@
 /// connection must be closed. Telnet's IP, DM and other single commands (RFC 854) may come before ABOR and are
 /// dropped; option negotiations are dropped with their option; IAC IAC is the byte 0xFF.
 package struct LineFramer: Sendable {
+    /// Why the session ends.
     package enum Fault: Error, Sendable, Hashable {
         case tooLong, bareCarriageReturn, bareLineFeed, nul, telnet
     }

@@ -59,6 +59,7 @@ package struct Glob: Sendable {
         return nil
     }
 
+    /// Whether the whole of `name` fits.
     package func matches(_ name: some RandomAccessCollection<UInt8>) -> Bool {
         let name = Array(name)
         var p = 0

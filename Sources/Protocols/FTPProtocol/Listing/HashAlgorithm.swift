@@ -18,6 +18,7 @@ package struct CRC32: Sendable {
 
     package init() {}
 
+    /// The next bytes of the file.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         Self.table.withUnsafeBufferPointer { table in
             for byte in bytes { state = table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ state >> 8 }

@@ -10,6 +10,7 @@ package enum MediaType {
         "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "svg": "image/svg+xml",
     ]
 
+    /// By the name's extension; SHA256SUMS is text, and what says nothing `application/octet-stream`.
     package static func of(_ name: ArraySlice<UInt8>) -> String {
         guard let dot = name.lastIndex(of: UInt8(ascii: ".")), name.endIndex - dot <= 6 else {
             return name.elementsEqual("SHA256SUMS".utf8) ? "text/plain" : "application/octet-stream"

@@ -2,8 +2,11 @@
 extension SessionMachine {
     // MARK: Representation
 
+    /// TYPE.
     package mutating func type(_ text: [UInt8]) -> Reply { representation.setType(text) }
+    /// STRU.
     package mutating func structure(_ text: [UInt8]) -> Reply { representation.setStructure(text) }
+    /// MODE.
     package mutating func mode(_ text: [UInt8]) -> Reply { representation.setMode(text) }
 
     /// How data goes out.
@@ -65,6 +68,7 @@ extension SessionMachine {
         }
     }
 
+    /// A passive port is open; the next transfer uses it.
     package mutating func passiveReady() { dataSetup = .passive }
 
     /// The listener was closed: unused for too long.
@@ -87,6 +91,7 @@ extension SessionMachine {
         Reply(257, bytes: directory.quoted + Array(" is the current directory.".utf8))
     }
 
+    /// CWD and CDUP, once the directory was found.
     package mutating func changed(to path: VirtualPath) -> Reply {
         directory = path
         return Reply(250, bytes: path.quoted + Array(" is the current directory.".utf8))
@@ -103,6 +108,7 @@ extension SessionMachine {
         return Reply(211, "Extensions:", inner: lines.sorted().map { Array($0.utf8) }, last: "End")
     }
 
+    /// OPTS, RFC 2389 §4.
     package mutating func opts(_ text: [UInt8]) -> Reply {
         let words = text.split(separator: UInt8(ascii: " "), maxSplits: 1).map { String(decoding: $0, as: UTF8.self) }
         let value = words.count > 1 ? words[1] : ""
@@ -125,6 +131,7 @@ extension SessionMachine {
         }
     }
 
+    /// HELP.
     package func help(_ argument: Argument) -> Reply {
         if case .text(let name) = argument {
             guard let verb = Verb(word: name[...]) else { return Reply(502, "Unknown command.") }
@@ -139,6 +146,7 @@ extension SessionMachine {
         return Reply(214, "Commands, by group:", inner: lines, last: "HELP <command> explains one.")
     }
 
+    /// LANG, RFC 2640 §4.
     package func lang(_ argument: Argument) -> Reply {
         guard case .text(let tag) = argument else { return Reply(200, "Replies are in English.") }
         let lower = String(decoding: tag, as: UTF8.self).lowercased()

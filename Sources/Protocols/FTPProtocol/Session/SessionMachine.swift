@@ -65,6 +65,7 @@ package struct SessionMachine: Sendable {
 
     // MARK: Admission
 
+    /// What may be done with a command now.
     package enum Admission: Sendable, Hashable {
         case run(Command)
         /// A transfer runs: keep the line, and offer it again, in order, after the transfer.
@@ -124,6 +125,7 @@ package struct SessionMachine: Sendable {
     /// The account signed in to, or empty.
     package var account: [UInt8] { if case .signedIn(let account) = access { account } else { [] } }
 
+    /// USER.
     package mutating func user(_ name: [UInt8]) -> Reply {
         guard !isSignedIn else { return Reply(503, "Already signed in; REIN signs out.") }
         if policy.controlProtection == .require, !isProtected {
@@ -202,12 +204,14 @@ package struct SessionMachine: Sendable {
         security = .tls(buffer: false, data: name == "SSL" || name == "TLS-P")
     }
 
+    /// PBSZ, RFC 4217 §8: 0 under TLS.
     package mutating func pbsz(_ size: UInt64) -> Reply {
         guard case .tls(_, let data) = security else { return Reply(503, "AUTH TLS first.") }
         security = .tls(buffer: true, data: data)
         return Reply(200, "PBSZ=0")
     }
 
+    /// PROT, RFC 4217 §9.
     package mutating func prot(_ level: [UInt8]) -> Reply {
         guard case .tls(let buffer, _) = security else { return Reply(503, "AUTH TLS first.") }
         guard buffer else { return Reply(503, "PBSZ 0 first.") }
@@ -246,10 +250,12 @@ package struct SessionMachine: Sendable {
         return restart
     }
 
+    /// Data moves: only what may interrupt is run until it ends.
     package mutating func transferStarted() { flow = .transferring }
 
     /// A digest is being read: commands wait for it as for a transfer, but no data connection is used.
     package mutating func digestStarted() { flow = .transferring }
+    /// A file's digest is known, or given up.
     package mutating func digestEnded() { flow = .idle }
 
     /// PASV's port and PORT's endpoint serve one transfer.

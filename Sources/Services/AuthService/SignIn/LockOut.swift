@@ -10,6 +10,7 @@ package import FFSModel
 package struct LockOut: Sendable {
     package typealias Instant = ContinuousClock.Instant
 
+    /// What the configuration allows.
     package struct Limits: Sendable {
         /// Wrong passwords in a row before the first wait.
         package var freeAttempts: Int
@@ -72,6 +73,7 @@ package struct LockOut: Sendable {
     /// Pairs remembered now.
     package var count: Int { entries.count }
 
+    /// Whose failures are counted together.
     package func pair(_ customer: CustomerName, _ source: SourceKey) -> Pair {
         Pair(customer: hash(1, Array(customer.text.utf8)), source: hash(2, source.bytes))
     }
@@ -83,6 +85,7 @@ package struct LockOut: Sendable {
         return authentication.finalize().prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// Whether the pair may try a password now; counts the attempt that it admits as under way.
     package mutating func admit(_ pair: Pair, now: Instant) -> Admission {
         var entry = entries[pair] ?? Entry(lastFailure: now, lockedUntil: now)
         if entry.underWay == 0, now - entry.lastFailure > limits.memory {
@@ -102,6 +105,7 @@ package struct LockOut: Sendable {
     /// Whether the customer has signed in from that source since the start: not one of a flood of strangers.
     package func isKnown(_ pair: Pair) -> Bool { known[pair] != nil }
 
+    /// The right password: the pair starts afresh.
     package mutating func succeeded(_ pair: Pair, now: Instant) {
         if known[pair] == nil, known.count >= limits.capacity {
             let oldest = known.sorted { $0.value < $1.value }.prefix(max(1, limits.capacity / 4))

@@ -85,6 +85,7 @@ package struct ChannelFramer: Sendable {
 
     package init() {}
 
+    /// Bytes from the channel, however they were cut.
     package mutating func append(_ more: UnsafeRawBufferPointer) { bytes.append(contentsOf: more) }
 
     /// The next message, nil when there is none yet. Throws `internal` for what neither side would send.

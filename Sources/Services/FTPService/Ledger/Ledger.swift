@@ -35,6 +35,7 @@ package final class Ledger: Sendable {
         return nil
     }
 
+    /// A session from this address has ended.
     package func left(_ address: [UInt8]) {
         counters.add(-1, to: counters.bucket(address), column: column)
         counters.add(-1, to: serverBucket, column: column)
@@ -50,6 +51,7 @@ package final class Ledger: Sendable {
         return true
     }
 
+    /// A session of this account has ended.
     package func signedOut(of account: AccountID) {
         counters.add(-1, to: counters.bucket(account.text.utf8), column: column)
     }
@@ -70,6 +72,7 @@ package final class Ledger: Sendable {
 
     // MARK: Statistics
 
+    /// Adds to a statistic of this worker.
     package func count(_ statistic: Statistic, by amount: Int = 1) {
         counters.add(amount, place: statistic.rawValue, column: column)
     }

@@ -37,6 +37,7 @@ package struct WebResponse: Sendable {
         headers.append(Header(name: name, value: value))
     }
 
+    /// The same with that header field.
     package func setting(_ name: String, _ value: String) -> WebResponse {
         var copy = self
         copy.set(name, value)
