@@ -4,6 +4,7 @@ import FFSModel
 import Glibc
 import Logging
 import Requests
+import Synchronization
 import TestSupport
 import Testing
 
@@ -139,15 +140,20 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
             let client = try host.client()
             let web = AuthClient(client)
             let ids = (0..<30).map { _ in RequestID.random() }
+            let replies = Replies()
             let results = await withTaskGroup(of: (RequestID, Int?).self) { group in
                 for id in ids {
                     group.addTask {
                         let order = try? await web.order(customer: acme, items: [item], source: "-", id: id)
+                        if order != nil { replies.count.add(1, ordering: .relaxed) }
                         return (id, order?.order)
                     }
                 }
                 group.addTask { [daemon] in
-                    try? await Task.sleep(for: .milliseconds(round * 3))
+                    // After 0, 2, 5 … 27 answers, however slow the machine is.
+                    for _ in 0..<100_000 where replies.count.load(ordering: .relaxed) < round * 5 / 2 {
+                        try? await Task.sleep(for: .microseconds(100))
+                    }
                     try? await daemon.kill9()
                     await client.close()
                     return (ids[0], nil)
@@ -252,4 +258,9 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
         }
         #expect(try await daemon.stop() == 0)
     }
+}
+
+/// Orders that were answered so far.
+private final class Replies: Sendable {
+    let count = Atomic(0)
 }

@@ -247,7 +247,10 @@ def limits():
     client.close()
     held.pop().close()
     eventually(lambda: get("/hello.txt").status == 200)
+    # The answer is there before its session has ended.
+    eventually(lambda: json.loads(ctl("ftp", "limits", "--json"))["sessions now"] == 1)
     held = [Client() for _ in range(3)]
+    assert all(client.greeting.startswith("220") for client in held)
     for version in ["--http1.1", "--http2"]:
         refused = get("/hello.txt", version)
         assert refused.status == 429 and refused.fields["retry-after"] == "30" and b"your address" in refused.body
