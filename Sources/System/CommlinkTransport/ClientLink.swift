@@ -3,6 +3,7 @@ import FFSModel
 import NIOCore
 import NIOPosix
 import Synchronization
+import SystemSupport
 import Tobj
 
 /// Why one connection did not bring a reply.
@@ -64,7 +65,7 @@ final class ClientLink: Sendable {
             .connect(host: host, port: port)
             .flatMapErrorThrowing { error in
                 if case ChannelError.connectTimeout? = error as? ChannelError { throw LinkFailure.silent }
-                throw LinkFailure.connect("\(error)")
+                throw LinkFailure.connect(reason(of: error))
             }
             .flatMap { channel in
                 // Gone from the pipeline: the server hung up before this ran.
@@ -121,4 +122,15 @@ final class ClientLinkStatus: Sendable {
     /// Packets in the busier direction so far.
     let packets = Atomic(0)
     let tickets = Atomic(0)
+}
+
+/// Why there is no connection, in the system's words and not in those of the library's types.
+func reason(of error: any Error) -> String {
+    switch error {
+    case let error as NIOConnectionError:
+        if let first = error.connectionErrors.first { return reason(of: first.error) }
+        return "the name \(error.host) has no address"
+    case let error as IOError: return "\(Errno(error.errnoCode))"
+    default: return "\(error)"
+    }
 }

@@ -167,7 +167,7 @@ package final class CommlinkClient: RequestTransport {
 
     private func opened(_ future: EventLoopFuture<ClientLink>, _ index: Int) async throws(LinkFailure) -> ClientLink {
         do { return try await future.get() } catch let failure as LinkFailure { throw failure } catch {
-            throw .connect("\(error)")
+            throw .connect(reason(of: error))
         }
     }
 

@@ -48,7 +48,8 @@ package struct ControlClient: RequestTransport {
         } catch {
             throw Failure(
                 .unreachable,
-                "no daemon answers at \(path); start it, or set run.directory to where its socket is", cause: "\(error)"
+                "no daemon answers at \(path); start it, or set run.directory to where its socket is",
+                cause: reason(of: error)
             )
         }
     }

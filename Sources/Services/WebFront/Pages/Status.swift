@@ -29,7 +29,8 @@ extension WebFront {
             let took = Int((ContinuousClock.now - started) / .microseconds(1))
             return ["name": daemon, "ok": "yes", "text": "version \(reply.version), answered in \(took) µs"]
         } catch {
-            return ["name": daemon, "text": "\(error)"]
+            // The cause is for the log.
+            return ["name": daemon, "text": error.text]
         }
     }
 
