@@ -32,10 +32,10 @@ struct StatusCommand: OperatorCommand {
         }
         show(rows, session.output)
         guard down.isEmpty else {
-            let verb = down.count == 1 ? "is" : "are"
+            let (verb, them) = down.count == 1 ? ("is", "it") : ("are", "them")
             throw Failure(
                 .unreachable,
-                "\(down.joined(separator: ", ")) \(verb) down; start with systemctl or ffs-service, "
+                "\(down.joined(separator: ", ")) \(verb) down; start \(them) with systemctl or ffs-service, "
                     + "or ask ffsctl check what is in the way")
         }
     }

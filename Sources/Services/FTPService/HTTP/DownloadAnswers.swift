@@ -159,8 +159,8 @@ extension DownloadHandler {
         if status == .payloadTooLarge || status == .badRequest { keepsAlive = false }
         let text = sentence ?? Self.sentences[status.code] ?? "\(status.reasonPhrase)."
         let isPage = head.headers.first(name: "accept")?.contains("text/html") == true
-        let body =
-            isPage ? DirectoryPage.notice(status.reasonPhrase, text) : Array("\(text)\n".utf8)
+        let title = status == .forbidden ? "Link ended" : status.reasonPhrase
+        let body = isPage ? DirectoryPage.notice(title, text) : Array("\(text)\n".utf8)
         let all =
             fields + [
                 ("content-type", isPage ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"),
