@@ -44,6 +44,17 @@ import Testing
         }
     }
 
+    /// Twenty files are in sight; a list of 21 folds its last away, and hides none of a shorter one.
+    @Test func longFileListsFold() async throws {
+        let (site, browser) = try await prepared()
+        let short = try await browser.stage("tool/1.0")
+        #expect(await browser.get("/accounts/\(short)").text.contains("class=\"more\"") == false)
+        try site.entitle("a", "b", "c", "d", "e", "f", "g")
+        let long = try await browser.stage("a/1.0", "b/1.0", "c/1.0", "d/1.0", "e/1.0", "f/1.0", "g/1.0")
+        let parts = await browser.get("/accounts/\(long)").text.split(separator: "<summary>1 more file</summary>")
+        #expect(parts.map { $0.split(separator: "class=\"amount\">").count - 1 } == [21, 1])
+    }
+
     @Test func pressedTwiceMakesOneAccount() async throws {
         let (site, browser) = try await prepared()
         let token = await browser.get("/").formToken
