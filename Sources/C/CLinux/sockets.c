@@ -260,10 +260,11 @@ int64_t ffs_bucket_wait(const int64_t *empty_at, int64_t now, int64_t burst) {
     return ahead < burst ? 0 : ahead - burst + 1;
 }
 
-void ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost) {
-    int64_t old = __atomic_load_n(empty_at, __ATOMIC_RELAXED), next;
-    do next = (old > now ? old : now) + cost;
-    while (!__atomic_compare_exchange_n(empty_at, &old, next, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+int64_t ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost) {
+    int64_t old = __atomic_load_n(empty_at, __ATOMIC_RELAXED), start;
+    do start = old > now ? old : now;
+    while (!__atomic_compare_exchange_n(empty_at, &old, start + cost, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return start;
 }
 
 int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid) {

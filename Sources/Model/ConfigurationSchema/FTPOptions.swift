@@ -22,8 +22,11 @@ extension Options {
 
         // MARK: Processes and threads
 
+        /// The upper bound of ``workers``.
+        package static let mostWorkers = 64
         package static let workers = Option(
-            "ftp.workers", 0, unit: "processes", bounds: 0...64, "Worker processes. 0: one for each processor.")
+            "ftp.workers", 0, unit: "processes", bounds: 0...mostWorkers, "Worker processes. 0: one for each processor."
+        )
         package static let dataThreads = Option(
             "ftp.data-threads", 2, unit: "threads", bounds: 1...32,
             "Threads of a worker that send files. More help where content comes from slow disks.")
@@ -78,10 +81,11 @@ extension Options {
 
         package static let passivePorts = Option(
             "ftp.passive-ports", PortRange(first: 49_152, last: 65_535),
-            "Ports of passive data connections, first-last; a firewall must let them in.")
+            "Ports of passive data connections, first-last; a firewall must let them in. Each worker has its part of them; when all are in use, clients with different addresses share one."
+        )
         package static let passiveAddress = Option(
             "ftp.passive-address", [String](),
-            "IPv4 address that PASV announces, where it is not the one that clients connect to: an address for all, or network=address for each network that clients come from. 0.0.0.0 makes clients use the control connection's."
+            "IPv4 address that PASV announces, where it is not the one that clients connect to: an address for all, or network=address for each network that clients come from. The name of a host stands for the address it has at the start and at each reload. 0.0.0.0 makes clients use the control connection's."
         )
         package static let dataPeer = Option(
             "ftp.data-peer", DataPeer.same,

@@ -98,8 +98,10 @@ package final class SharedCounters: @unchecked Sendable {
     /// Nanoseconds to wait until `rate` bytes a second allow more; 0: go on. A tenth of a second may be used at once.
     package func wait(_ bucket: Int, now: Int64) -> Int64 { ffs_bucket_wait(emptyAt(bucket), now, Self.burst) }
 
-    /// Charges `bytes` that were sent.
-    package func take(_ bytes: Int, rate: Int, from bucket: Int, now: Int64) {
+    /// Charges `bytes`; gives back for a negative count. The moment at which their time begins, behind that of all who
+    /// came before; a tenth of a second earlier they may be used.
+    @discardableResult
+    package func take(_ bytes: Int, rate: Int, from bucket: Int, now: Int64) -> Int64 {
         ffs_bucket_take(emptyAt(bucket), now, Self.cost(bytes, rate: rate))
     }
 

@@ -258,6 +258,151 @@ def command_line():
     raise AssertionError(again.stdout[-2000:])
 
 
+# ---- what is agreed
+
+
+def protocols():
+    """ALPN: `ftp` on control connections, that or `ftp-data` on data connections, HTTP's own on HTTPS; any other is refused,
+    so that nobody can lead a browser's connection here or a client's to another service (ALPACA)."""
+
+    def agreed(alpn, connect):
+        try:
+            return connect(tls_context(alpn=alpn))
+        except (ssl.SSLError, OSError, EOFError):
+            return "refused"
+
+    def explicit(context):
+        client = Client().auth(context)
+        client.login()
+        return client.sock.selected_alpn_protocol()
+
+    def implicit(context):
+        client = Client(port=IMPLICIT, context=context, implicit=True)
+        client.login()
+        return client.sock.selected_alpn_protocol()
+
+    session = Client().secure()
+
+    def data(context):
+        data = session.open_data()
+        session.raw(b"RETR hello.txt\r\n")
+        assert session.reply().startswith("150")
+        try:
+            data = context.wrap_socket(data)
+            assert drain(data) == b"hello\nworld\n"
+            name = data.selected_alpn_protocol()
+            data.unwrap()
+        except (ssl.SSLError, OSError):
+            assert session.reply().startswith("425")
+            raise
+        assert session.reply().startswith("226")
+        return name
+
+    def https(context):
+        with context.wrap_socket(socket.create_connection((HOST, HTTPS), 10)) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" if sock.selected_alpn_protocol() != "h2" else b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert sock.recv(1000), "no answer"
+            return sock.selected_alpn_protocol()
+
+    for connect, wanted in [
+        (explicit, {"": None, "ftp": "ftp", "ftp-data": "refused", "http/1.1": "refused", "h2 http/1.1": "refused", "x ftp": "ftp", "smtp": "refused"}),
+        (implicit, {"": None, "ftp": "ftp", "ftp-data": "refused", "http/1.1": "refused", "h2": "refused"}),
+        (data, {"": None, "ftp-data": "ftp-data", "ftp": "ftp", "http/1.1": "refused", "h2 http/1.1": "refused", "x": "refused"}),
+        (https, {"": None, "h2 http/1.1": "h2", "http/1.1": "http/1.1", "ftp": "refused", "ftp-data": "refused", "imap": "refused"}),
+    ]:
+        for offered, name in wanted.items():
+            assert agreed(offered.split() or None, connect) == name, (connect.__name__, offered, agreed(offered.split() or None, connect))
+    # What a browser says to a port of FTP under TLS ends the session, and runs nothing.
+    client = Client(port=IMPLICIT, implicit=True)
+    client.raw(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nUSER x\r\n")
+    assert client.reply().startswith("530")
+    try:
+        client.expect_end()
+    except ssl.SSLError:
+        pass
+
+
+def words():
+    """The four words of AUTH: SSL and TLS-P protect data from the start, TLS and TLS-C do not; AUTH signs out."""
+    for word, protects in [("TLS", False), ("TLS-C", False), ("SSL", True), ("TLS-P", True), ("tls", False), ("ssl", True)]:
+        client = signed_in()
+        client.expect(f"AUTH {word}", 234)
+        client.wrap()
+        client.expect("PWD", 530)
+        client.login()
+        assert ("TLS: control and data" in client("STAT")) == protects, word
+        client.is_protected = protects
+        assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n", word
+        client.expect("AUTH TLS", 503)
+    client = Client()
+    client.expect("AUTH GSSAPI", 504)
+    client.expect("AUTH", 501)
+
+
+def every_end_is_told():
+    """close_notify behind every kind of data, under TLS 1.2 and 1.3: without it nobody could tell an end from a cut."""
+    for version in [V12, V13]:
+        context = tls_context(version)
+        # Python raises SSLEOFError for an end without close_notify when it is told not to ignore it.
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+        client = Client().secure(context)
+        client("NOOP")
+        for command in ["RETR hello.txt", "RETR big.iso", "LIST", "LIST -R", "NLST", "MLSD d", "NLST nothing*"]:
+            reply, _ = client.transfer(command)
+            assert reply.startswith("226"), (version, command, reply)
+        client.expect("MODE Z", 200)
+        assert client.transfer("RETR big.iso")[0].startswith("226")
+        client.expect("QUIT", 221)
+        assert client.sock.recv(100) == b"", "the control connection ends with close_notify as well"
+
+
+# ---- levels
+
+
+def level(setting):
+    return os.environ["FFS_LEVELS"].split()[["control", "data"].index(setting)]
+
+
+def levels():
+    """ftp.tls-control and ftp.tls-data in all nine pairs: what may be done in clear, what under TLS, what FEAT says."""
+    control, data = level("control"), level("data")
+    client = Client()
+    features = client("FEAT")
+    assert (" AUTH " in features) == (control != "off"), features
+    if control == "require":
+        client.expect(f"USER {ACCOUNT}", 530)
+        client.expect("PASS x", 503)
+    else:
+        client.login()
+        for command in ["RETR hello.txt", "LIST", "NLST", "MLSD"]:
+            client.passive()
+            if data == "require":
+                client.expect(command, 521)
+            else:
+                assert client.transfer(command)[0].startswith("226"), command
+        client.expect("MLST hello.txt", 250)
+    if control == "off":
+        client.expect("AUTH TLS", 502)
+        return client.expect("PROT P", 503)
+    for word in ["TLS", "SSL"]:
+        client = Client().auth(word=word).login()
+        client.expect("PBSZ 0", 200)
+        client.expect("PROT P", 534 if data == "off" else 200)
+        client.is_protected = data != "off"
+        assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
+        client.expect("PROT C", 534 if data == "require" else 200)
+        client.is_protected = data == "require"
+        assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
+    client = Client(port=IMPLICIT, implicit=True)
+    client.login()
+    client.is_protected = data != "off"
+    assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
+    # Implied, but not where there is none.
+    client = Client().auth(word="SSL").login()
+    client.is_protected = data != "off"
+    assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
+
+
 if __name__ == "__main__":
     for case in sys.argv[1:]:
         globals()[case]()

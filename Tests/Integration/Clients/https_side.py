@@ -132,9 +132,13 @@ def files():
 
 
 def base64(field):
+    return base64_bytes(re.fullmatch(r"sha-256=:(.*):", field).group(1))
+
+
+def base64_bytes(text):
     import base64
 
-    return base64.b64decode(re.fullmatch(r"sha-256=:(.*):", field).group(1))
+    return base64.b64decode(text)
 
 
 def ranges():
@@ -532,6 +536,186 @@ def proxied():
         assert sock.recv(100) == b""
     except ConnectionResetError:
         pass
+
+
+# ---- what strangers try
+
+
+def raw_request(text, wait=5):
+    """What an HTTP/1.1 connection answers to `text`, until it ends."""
+    with tls_context(alpn=["http/1.1"]).wrap_socket(socket.create_connection((HOST, HTTPS), 10)) as sock:
+        sock.settimeout(wait)
+        answer = b""
+        try:
+            sock.sendall(text)
+            while more := sock.recv(65536):
+                answer += more
+        except (OSError, ssl.SSLError):
+            pass
+        return answer
+
+
+def authorization():
+    import base64
+
+    return "Authorization: Basic " + base64.b64encode(f"{ACCOUNT}:{PASSWORD}".encode()).decode() + "\r\n"
+
+
+def names_are_text():
+    """What a file is called is shown and not obeyed: by the page, the JSON and the header fields; and each can be fetched."""
+    names = [
+        b"<script>alert(1)<!--", b'"onclick="x', b"a&amp;b", b"100% [x] #1?.txt", b"latin\xf1", "n\u0303 \u202etxt.exe".encode(), "\u00f1 \U0001f600".encode(), b"esc\x1b[2J",
+        b"a;b=c", b"\\back", b"..x", b" lead", b"trail ", b"link=x",
+    ]
+    os.makedirs(f"{TREE}/names/<b>dir")
+    for name in names:
+        with open(TREE.encode() + b"/names/" + name, "wb") as file:
+            file.write(b"content of " + name)
+    page = get("/names/")
+    text = page.body.decode()
+    assert page.status == 200 and "<script>" not in text and "<b>" not in text and '"onclick' not in text and "\x1b" not in text and "\u202e" not in text, text
+    hrefs = re.findall(r'href="\./([^"]+)"', text)
+    assert len(hrefs) == len(names) + 1 and "%3Cb%3Edir/" in hrefs, hrefs
+    found = {get("/names/" + href).body for href in hrefs if not href.endswith("/")}
+    assert found == {b"content of " + name for name in names}, found
+    entries = json.loads(get("/names/?format=json").body)["entries"]
+    given = [base64_bytes(entry["nameBase64"]) if "nameBase64" in entry else entry["name"].encode() for entry in entries if entry["type"] == "file"]
+    assert sorted(given) == sorted(names), given
+    assert "\u00f1 \U0001f600" in {entry["name"] for entry in entries}
+    for name, plain, full in [
+        ("%C3%B1%20%F0%9F%98%80", '__ ____', "%C3%B1%20%F0%9F%98%80"), ("latin%F1", "latin_", "latin%F1"), ("%22onclick%3D%22x", "_onclick=_x", "%22onclick%3D%22x"),
+    ]:
+        field = get("/names/" + name).fields["content-disposition"]
+        assert field == f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}", field
+    assert get("/names/%3Cb%3Edir").fields["location"] == f"/a/{ACCOUNT}/names/%3Cb%3Edir/"
+
+
+def ranges_bounded():
+    """Many ranges, and ranges over each other, cost no more than the file; HEAD says what GET would; HTTP/2 the same."""
+    whole = content("big.iso")
+    for version in ["--http1.1", "--http2"]:
+        for asked in ["0-,0-", ",".join(f"{n}-{n}" for n in range(100)), ",".join(["-1"] * 17), "0-8388607,1-2", "5-2", "x", "1-2;3-4"]:
+            answer = get("/big.iso", version, "-H", f"Range: bytes={asked}")
+            assert answer.status == 200 and answer.body == whole, asked
+        answer = get("/big.iso", version, "-H", "Range: bytes=10-19, 5-6 ,, -3")
+        kind = answer.fields["content-type"]
+        assert answer.status == 206 and kind.startswith("multipart/byteranges; boundary="), answer.fields
+        parts = answer.body.split(b"--" + kind.split("=")[1].encode())[1:-1]
+        assert [part.split(b"\r\n\r\n", 1)[1][:-2] for part in parts] == [whole[10:20], whole[5:7], whole[-3:]]
+        assert [re.search(rb"content-range: (.*)\r", part).group(1).decode() for part in parts] == [
+            f"bytes {first}-{last}/{len(whole)}" for first, last in [(10, 19), (5, 6), (len(whole) - 3, len(whole) - 1)]]
+        assert base64(answer.fields["repr-digest"]) == hashlib.sha256(whole).digest()
+        # RFC 9110 defines ranges for GET alone.
+        for fields in [[], ["-r", "0-9"]]:
+            head = get("/big.iso", version, "-I", *fields)
+            assert head.status in (200, 206) and int(head.fields["content-length"]) in (len(whole), 10), head.fields
+        assert get("/big.iso", version, "-H", "Range: lines=1-2").body == whole
+        answer = get("/hello.txt", version, "-H", "If-Modified-Since: " + get("/hello.txt").fields["last-modified"])
+        assert answer.status == 304 and answer.body == b"" and "etag" in answer.fields
+    with open(f"{TREE}/d/none", "wb"):
+        pass
+    assert get("/d/none").body == b"" and get("/d/none", "-H", "Range: bytes=0-").status in (200, 416)
+
+
+def none_of_ours():
+    """Requests that are malformed, ambiguous or too large get one refusal at most, and the connection ends; nothing is fetched."""
+    path, host = f"/a/{ACCOUNT}/hello.txt", "Host: x\r\n" + authorization()
+    for text in [
+        "\x16\x03\x01", "GET\r\n\r\n", f"GET {path}\r\n\r\n", f"GET {path} HTTP/9.9\r\n{host}\r\n",
+        f"GET {path} HTTP/1.1\r\n{host}X: {'a' * 200_000}\r\n\r\n", f"GET {path} HTTP/1.1\r\n{host}" + "X: y\r\n" * 50_000 + "\r\n",
+        f"GET /{'a' * 100_000} HTTP/1.1\r\n{host}\r\n", f"GET {path} HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        f"GET {path} HTTP/1.1\r\n{host}Content-Length: -1\r\n\r\n", f"GET {path} HTTP/1.1\r\n{host}Content-Length: 9999999999999\r\n\r\n" + "x" * 100_000,
+        "USER anonymous\r\nPASS x\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]:
+        answer = raw_request(text.encode("latin-1"), wait=8)
+        assert b"hello\nworld" not in answer and (answer == b"" or re.match(rb"HTTP/1\.[01] 4\d\d ", answer)), (text[:80], answer[:200])
+        assert answer.count(b"HTTP/1.") <= 1, (text[:80], answer)
+    # A body behind two lengths hides no second request.
+    smuggled = f"GET {path} HTTP/1.1\r\nHost: y\r\n{authorization()}\r\n"
+    text = f"POST {path} HTTP/1.1\r\n{host}Content-Length: {len(smuggled) + 5}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+    answer = raw_request(text.encode(), wait=3)
+    assert b"hello\nworld" not in answer, answer
+    for path in [
+        "/a/../../etc/passwd", f"/a/{ACCOUNT}/../{EXPIRED}/hello.txt", f"/a/{ACCOUNT}/%2e%2e/record", f"/a/{ACCOUNT}/..%2frecord", f"/a/{ACCOUNT}/d%2fone",
+        f"/a/{ACCOUNT}/hello.txt%00", f"/a/{ACCOUNT}/hello.txt%0d%0aSet-Cookie:x=y", f"/a/{ACCOUNT}/%c0%ae%c0%ae/record", f"/a/{ACCOUNT}/" + "d/" * 300, f"/a/{ACCOUNT}/" + "x" * 4_000,
+        f"/a/{ACCOUNT}/hello.txt/", f"/a/{ACCOUNT}/hello.txt/x", "/a/", "/", "//", f"/b/{ACCOUNT}/hello.txt", "/a/%", f"/a/{ACCOUNT}/%zz", "/proc/self/environ",
+    ]:
+        answer = Answer("--path-as-is", f"https://localhost:{HTTPS}{path}", check=False)
+        assert answer.status in (400, 404, 414) and b"record" not in answer.body, (path, answer.status, answer.body)
+        assert "set-cookie" not in answer.fields, path
+    for method in ["PUT", "POST", "DELETE", "PATCH", "MKCOL", "PROPFIND", "OPTIONS", "TRACE", "CONNECT"]:
+        answer = raw_request(f"{method} /a/{ACCOUNT}/hello.txt HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+        assert re.match(rb"HTTP/1\.1 40[05] ", answer), (method, answer)
+    assert get("/hello.txt").body == content("hello.txt")
+
+
+def refused_alike():
+    """Wrong, unknown, expired, revoked: one answer after one time; ten wrong passwords lock one address out of one account."""
+    revoked = "dddddddddddddddd"
+    os.makedirs(f"{AREA}/.withdrawn/{revoked}")
+    kinds = {"wrong": ACCOUNT, "unknown": "zzzzzzzzzzzzzzzz", "expired": EXPIRED, "revoked": revoked}
+    answers, times = {}, {}
+
+    def attempt(kind):
+        start = time.monotonic()
+        url = f"https://localhost:{HTTPS}/a/{kinds[kind]}/hello.txt"
+        answer = Answer(url, user=["--user", f"{kinds[kind]}:x"])
+        times.setdefault(kind, []).append(time.monotonic() - start)
+        answers.setdefault(kind, set()).add((answer.status, answer.body, answer.fields["www-authenticate"]))
+
+    for _ in range(10):
+        threads = [threading.Thread(target=attempt, args=(kind,)) for kind in kinds]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(set().union(*answers.values())) == 1 and len(answers) == 4, answers
+    means = {kind: sum(values) / len(values) for kind, values in times.items()}
+    assert min(means.values()) > 0.45 and max(means.values()) - min(means.values()) < 0.1, means
+    # ftp.lockout-time is 7 s here; FTP and HTTPS keep one book.
+    assert get("/hello.txt").status == 401
+    client = Client()
+    client.expect(f"USER {ACCOUNT}", 331)
+    client.expect(f"PASS {PASSWORD}", 530)
+    signed_in(source="127.0.0.2").expect("NOOP", 200)
+    assert get("/hello.txt", "--interface", "127.0.0.2").status == 200
+    eventually(lambda: get("/hello.txt").status == 200, 20)
+
+
+def slow_requests():
+    """Handshakes, requests and bodies that drip, and connections that say nothing: gone by ftp.login-timeout and ftp.idle-timeout,
+    5 and 10 s here, while an honest client waits no longer than ever."""
+    before = descriptors()
+    normal = min(timed(lambda: get("/hello.txt")) for _ in range(3))
+    context = tls_context(alpn=["http/1.1"])
+
+    def open_one():
+        return context.wrap_socket(socket.create_connection((HOST, HTTPS), 10))
+
+    held = {"handshake": [socket.create_connection((HOST, HTTPS), 10) for _ in range(50)]}
+    for kind, text in [
+        ("silent", ""), ("head", f"GET /a/{ACCOUNT}/hello.txt HTTP/1.1\r\nHost: x\r\nX: "), ("body", f"GET /a/{ACCOUNT}/hello.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"),
+    ]:
+        held[kind] = [open_one() for _ in range(30)]
+        for sock in held[kind]:
+            sock.sendall(text.encode())
+    for sock in held["handshake"]:
+        sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    slow = min(timed(lambda: get("/hello.txt")) for _ in range(3))
+    assert slow < 2 * normal + 0.05, (normal, slow)
+    for _ in range(36):
+        time.sleep(0.5)
+        for kind in ["handshake", "head", "body"]:
+            for sock in held[kind]:
+                try:
+                    sock.sendall(b"a")
+                except (OSError, ssl.SSLError):
+                    pass
+    eventually(lambda: descriptors() <= before + 8, 5)
+    assert json.loads(ctl("ftp", "limits", "--json"))["sessions now"] == 0
+    # A client that reads slowly but reads is none of these.
+    slow = subprocess.Popen(["curl", "-sSk", "--limit-rate", "500k", *USER, f"{BASE}/big.iso", "-o", f"{AREA}/../slow"])
+    assert slow.wait(60) == 0 and open(f"{AREA}/../slow", "rb").read() == content("big.iso")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import Testing
     @Test(arguments: [
         "passive_replies_are_one_segment", "one_final_reply", "listing_options", "times_agree", "restart",
         "representations", "mode_z", "during_a_transfer", "half_closed", "digests", "digest_verbs",
-        "known_digests_are_not_computed", "facts", "information", "tls_versions", "tls_close_notify",
+        "known_digests_are_not_computed", "facts", "information", "refusals_are_sentences", "tls_versions",
+        "tls_close_notify",
         "tls_implicit", "tls_alpn", "tls_required", "tls_abort", "certificate_swap", "session_limit", "rates",
         "rolling_restart", "graceful_stop", "worker_killed", "supervisor_killed", "who_and_kick", "drain_and_admit",
         "proxied", "passive_addresses", "both_families", "active_mode_switched_off", "any_data_peer",

@@ -24,9 +24,10 @@ struct FTPClientTests {
     private static let settings: [String: [String: String]] = [
         "lftp_reads_too_many_connections": ["ftp.sessions-per-account": "2"],
         "segments_are_one_customer": ["ftp.rate-per-account": "32768"],
+        "clients_that_resume": ["ftp.tls-reuse": "require"],
     ]
 
-    @Test(arguments: ["lftp_reads_too_many_connections", "segments_are_one_customer"])
+    @Test(arguments: ["lftp_reads_too_many_connections", "segments_are_one_customer", "clients_that_resume"])
     func row(name: String) async throws {
         try await FTPServer.play("ftp_clients", name, settings: Self.settings[name] ?? [:])
     }

@@ -118,6 +118,7 @@ struct FTPServer: Sendable {
             "FFS_LOG": directory("log/ffsftpd"), "FFS_XFERLOG": directory("log/xferlog"),
             "FFS_PID": "\(daemon.processIdentifier)", "FFS_TLS": directory("tls"),
             "FFS_REUSE": settings["ftp.tls-reuse"] ?? "prefer",
+            "FFS_LEVELS": "\(settings["ftp.tls-control"] ?? "allow") \(settings["ftp.tls-data"] ?? "allow")",
             "FFS_PASSIVE": settings["ftp.passive-ports"] ?? "49152-65535", "FFS_CTL": ctl.joined(separator: "\n"),
             "PYTHONDONTWRITEBYTECODE": "1",
         ]

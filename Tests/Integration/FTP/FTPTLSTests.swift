@@ -9,6 +9,16 @@ import Testing
             settings: ["ftp.more-certificates": "{tls}/files.pem:{tls}/files.key, {tls}/wild.pem"])
     }
 
+    @Test func whatIsAgreed() async throws {
+        try await FTPServer.play("ftp_tls", "protocols", "words", "every_end_is_told")
+    }
+
+    @Test(arguments: ["off", "allow", "require"], ["off", "allow", "require"])
+    func levels(control: String, data: String) async throws {
+        try await FTPServer.play(
+            "ftp_tls", "levels", settings: ["ftp.tls-control": control, "ftp.tls-data": data])
+    }
+
     @Test(arguments: ["off", "prefer", "require"])
     func resumption(reuse: String) async throws {
         try await FTPServer.play(

@@ -11,6 +11,19 @@ import Testing
             "metrics")
     }
 
+    @Test func strangers() async throws {
+        try await FTPServer.play("https_side", "ranges_bounded", "none_of_ours", "names_are_text")
+    }
+
+    @Test func refusedAlike() async throws {
+        try await FTPServer.play("https_side", "refused_alike", settings: ["ftp.lockout-time": "7"])
+    }
+
+    @Test func slowRequests() async throws {
+        try await FTPServer.play(
+            "https_side", "slow_requests", settings: ["ftp.login-timeout": "5", "ftp.idle-timeout": "10"])
+    }
+
     @Test func limits() async throws {
         try await FTPServer.play(
             "https_side", "limits",

@@ -156,6 +156,50 @@ import Testing
         #expect((10_000_000...10_200_000).contains(sent), "\(sent)")
     }
 
+    /// Two that share a rate, of which one looks ten times as often and sends less at once.
+    @Test func sharersGetEqualTurns() throws {
+        let counters = try SharedCounters(secret: 1)
+        func sharer() throws -> RateLimit {
+            try #require(RateLimit(counters, session: 0, account: (7, 0), server: (3, 1_000_000)))
+        }
+        var limits = [try sharer(), try sharer()]
+        var sent = [0, 0]
+        var now: Int64 = 1_000_000_000
+        for step in 0..<100_000 {
+            now += 100_000
+            for index in 0...1 where index == 0 || step % 10 == 0 {
+                guard case .bytes(let count) = limits[index].turn(now: now) else { continue }
+                let piece = min(count, index == 0 ? 5_000 : .max)
+                limits[index].sent(piece)
+                sent[index] += piece
+            }
+        }
+        // Ten seconds' worth, in halves.
+        #expect((9_900_000...10_300_000).contains(sent[0] + sent[1]), "\(sent)")
+        #expect(abs(sent[0] - sent[1]) < 400_000, "\(sent)")
+        // What is not used goes back: the next one waits no longer for it.
+        let free = try #require(RateLimit(counters, session: 0, account: (8, 1_000), server: (3, 0)))
+        for _ in 0..<100 {
+            var each = free
+            guard case .bytes = each.turn(now: now) else {
+                Issue.record("time that was not used is lost")
+                break
+            }
+            each.sent(1)
+            each.giveBack(now: now)
+        }
+    }
+
+    @Test func namesOfHostsBecomeTheirAddresses() throws {
+        let known = ["ftp.example": [192, 0, 2, 1], "x": [192, 0, 2, 2]] as [String: [UInt8]]
+        let settled = try PassiveAddress.withoutNames(
+            ["ftp.example", "198.51.100.7", "10.0.0.0/8=x", "2001:db8::/32=198.51.100.8", "10.1"]
+        ) { known[$0] }
+        #expect(
+            settled == ["192.0.2.1", "198.51.100.7", "10.0.0.0/8=192.0.2.2", "2001:db8::/32=198.51.100.8", "10.1"])
+        #expect(throws: Failure.self) { try PassiveAddress.withoutNames(["other.example"]) { known[$0] } }
+    }
+
     @Test func settingsNameWhatIsWrong() throws {
         func settings(_ key: String, _ text: String) throws -> FTPSettings {
             var configuration = Configuration()

@@ -67,7 +67,7 @@ int64_t ffs_take64(int64_t *word);  // sets it to 0, returns what it was
 // returns 0 and takes `cost` nanoseconds if less than `burst` of them are outstanding at `now`, else how many
 // nanoseconds to wait.
 int64_t ffs_bucket_wait(const int64_t *empty_at, int64_t now, int64_t burst);
-void ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost);
+int64_t ffs_bucket_take(int64_t *empty_at, int64_t now, int64_t cost);
 
 // Processes. `descriptors[i]` becomes descriptor 3 + i of the child; all others stay behind. Signals are reset.
 int ffs_spawn(const char *path, char *const argv[], char *const envp[], const int *descriptors, int count, int32_t *pid);

@@ -9,7 +9,7 @@ package enum ArgumentGrammar: Sendable {
     case listing
     /// A decimal number; its sign makes it no number.
     case number
-    /// A file offset: 0 to 2^63 - 1.
+    /// A file offset: 0 to 2^63 - 2.
     case offset
     /// Two file offsets, first and last byte (draft-bryan-ftp-range).
     case range
@@ -95,8 +95,10 @@ extension ArgumentGrammar {
         }
     }
 
-    /// 2^63 - 1, the largest off_t.
-    private static let largestOffset = UInt64(Int64.max)
+    /// 2^63 - 2: where the last byte of the largest file is, as 2^63 - 1 is the largest off_t and so its size.
+    private static let largestOffset = UInt64(Int64.max) - 1
+    /// What some clients mean by "to the end".
+    private static let largestEnd = UInt64(Int64.max)
 
     private static func extendedPassive(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> ExtendedPassive {
         if text.isEmpty { return .same }
@@ -132,14 +134,14 @@ extension ArgumentGrammar {
         if text.first == UInt8(ascii: "\""), let close = text.dropFirst().lastIndex(of: UInt8(ascii: "\"")) {
             let path = Array(text[(text.startIndex + 1)..<close])
             let numbers = text[(close + 1)...].split(separator: UInt8(ascii: " "))
-                .compactMap { decimal($0, atMost: largestOffset) }
+                .compactMap { decimal($0, atMost: largestEnd) }
             return .digestRange(
                 path: path, whole: whole, start: numbers.first, end: numbers.count > 1 ? numbers[1] : nil)
         }
         var numbers: [UInt64] = []
         var rest = text
         while numbers.count < 2, let space = rest.lastIndex(of: UInt8(ascii: " ")), space > rest.startIndex,
-            let number = decimal(rest[(space + 1)...], atMost: largestOffset)
+            let number = decimal(rest[(space + 1)...], atMost: largestEnd)
         {
             numbers.insert(number, at: 0)
             rest = rest[..<space]

@@ -60,7 +60,7 @@ package struct SessionMachine: Sendable {
     /// `implicitTLS`: the connection began with a TLS handshake (port 990), so PROT P is in force from the start.
     package init(policy: SessionPolicy, implicitTLS: Bool = false) {
         self.policy = policy
-        security = implicitTLS ? .tls(buffer: true, data: true) : .clear
+        security = implicitTLS ? .tls(buffer: true, data: policy.dataProtection != .off) : .clear
     }
 
     // MARK: Admission
@@ -201,7 +201,8 @@ package struct SessionMachine: Sendable {
     package mutating func handshakeStarted(_ mechanism: [UInt8]) {
         let name = String(decoding: mechanism, as: UTF8.self).uppercased()
         resetSession()
-        security = .tls(buffer: false, data: name == "SSL" || name == "TLS-P")
+        let implied = name == "SSL" || name == "TLS-P"
+        security = .tls(buffer: false, data: implied && policy.dataProtection != .off)
     }
 
     /// PBSZ, RFC 4217 §8: 0 under TLS.

@@ -40,10 +40,17 @@ extension ControlSession {
             return listener.port
         }
         do throws(SystemError) {
-            let socket = try worker.passivePorts.open(at: local.ip, scope: local.scope)
+            // Whose connection it is must be told by its address, or the port is this session's alone.
+            let isTold = !worker.settings.acceptsAnyDataPeer && worker.settings.proxies.isEmpty
+            let place = try worker.passivePorts.port(
+                at: local.ip, scope: local.scope, for: peer.bytes, mayShare: isTold)
             let listener = try PassiveListener(
-                socket, loop: worker.loop, unusedSeconds: worker.settings.dataTimeout
-            ) { [unowned self] in dropListener() }
+                place, client: peer.bytes, loop: worker.loop, unusedSeconds: worker.settings.dataTimeout
+            ) { [unowned self] in
+                dropListener()
+            } onStranger: { [unowned self] caller in
+                strangerRefused(caller)
+            }
             self.listener = listener
             machine.passiveReady()
             return listener.port
@@ -62,6 +69,7 @@ extension ControlSession {
     /// 426 and 226 while a transfer runs; 226 otherwise (RFC 959 §4.1.3).
     func abort() {
         guard machine.isTransferring else { return reply(Reply(226, "No transfer to abort.")) }
+        pendingAborts += 1
         if let digestJob { return digestJob.stop() }
         abortTransfer()
     }

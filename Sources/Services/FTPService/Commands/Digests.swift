@@ -69,16 +69,11 @@ extension ControlSession {
     }
 
     private func digestEnded(_ answer: Reply?) {
-        let wasAborted = digestJob?.isStopped == true
         digestJob = nil
         guard isOpen else { return }
         machine.digestEnded()
-        if wasAborted {
-            reply(Reply(426, "Stopped."))
-            reply(Reply(226, "ABOR done."))
-        } else {
-            reply(answer ?? Reply(451, "The file cannot be read."))
-        }
+        reply(pendingAborts > 0 ? Reply(426, "Stopped.") : answer ?? Reply(451, "The file cannot be read."))
+        answerAborts()
         resume()
         flush()
     }

@@ -38,6 +38,8 @@ package final class ControlSession: EventLoop.Source {
     var running: RunningTransfer?
     /// A digest that is being read; commands wait for it as for a transfer.
     var digestJob: DigestJob?
+    /// ABORs that came while something ran.
+    var pendingAborts = 0
     private var life = Life.open
     private var framer = LineFramer()
     private var output: [UInt8] = []
@@ -49,7 +51,11 @@ package final class ControlSession: EventLoop.Source {
     private(set) lazy var identity = randomBytes(16)
     /// Commands received, for the log.
     private(set) var commands = 0
+    /// When the last command came or the last transfer ended.
+    private var lastBusy: Int64
 
+    /// Nanoseconds after which a session counts as idle when its worker drains.
+    private static let quiet: Int64 = 2_000_000_000
     private static let mostWaiting = 128
     private static let mostOutput = 64 * 1_024
     private static let lingerSeconds = 2
@@ -64,6 +70,7 @@ package final class ControlSession: EventLoop.Source {
         self.local = local
         self.name = name
         started = worker.loop.now
+        lastBusy = started
         stream = ByteStream(socket)
         machine = SessionMachine(policy: worker.settings.policy, implicitTLS: implicitTLS)
         super.init()
@@ -149,6 +156,7 @@ package final class ControlSession: EventLoop.Source {
 
     private func handle(_ line: [UInt8]) {
         commands += 1
+        lastBusy = worker.loop.now
         switch machine.admit(line) {
         case .run(let command): run(command)
         case .wait: waiting.append(line)
@@ -166,6 +174,7 @@ package final class ControlSession: EventLoop.Source {
 
     /// After a transfer: what waited for its end, then what was not read meanwhile.
     func resume() {
+        lastBusy = worker.loop.now
         while life == .open, !machine.isTransferring, !waiting.isEmpty { handle(waiting.removeFirst()) }
         guard life == .open, !machine.isTransferring else { return }
         if let goodbye = closesWhenIdle { return close(goodbye) }
@@ -365,10 +374,15 @@ package final class ControlSession: EventLoop.Source {
         account = nil
     }
 
-    /// The worker drains: a session without a transfer ends now, another after it.
+    /// The worker drains: the session ends once it is quiet. Between two commands of a client that is about to fetch
+    /// something, or the next file, is no time to end it.
     func drain() {
-        let goodbye = Reply(421, "The server is being restarted; please connect again.")
-        if machine.isTransferring { closesWhenIdle = goodbye } else { close(goodbye) }
+        guard !machine.isTransferring, worker.loop.now - lastBusy >= Self.quiet else { return }
+        switch life {
+        case .open: close(Reply(421, "The server is being restarted; please connect again."))
+        case .handshaking: destroy()
+        case .checking, .refusing, .closing, .lingering, .closed: return
+        }
         flush()
     }
 

@@ -31,7 +31,7 @@ extension ControlSession {
             plan.expected = nil
         }
         machine.transferStarted()
-        let running = RunningTransfer(plan, started: worker.loop.now)
+        let running = RunningTransfer(plan, of: account, started: worker.loop.now)
         self.running = running
         reply(Reply(150, plan.opening))
         worker.loop.setDeadline(self, in: worker.settings.dataTimeout)
@@ -50,10 +50,7 @@ extension ControlSession {
         }
         guard let listener else { return dataConnectionFailed("The passive port was closed; PASV or EPSV again.") }
         do {
-            while let accepted = try listener.acceptNow() {
-                let caller = accepted.peer
-                if take(accepted.take(), from: caller) { return }
-            }
+            if try listener.takeArrived({ take($0, from: $1) }) { return }
         } catch { return dataConnectionFailed("The server is out of resources; try later.") }
         // Held until the end of the call: what is taken may be the session's last transfer.
         listener.wait { [weak self] socket, caller in
@@ -95,9 +92,13 @@ extension ControlSession {
 
     private func isClient(_ caller: SocketAddress) -> Bool {
         if worker.settings.acceptsAnyDataPeer || caller.bytes == peer.bytes { return true }
+        strangerRefused(caller)
+        return false
+    }
+
+    func strangerRefused(_ caller: SocketAddress) {
         log(.warning, "data connection from another address refused", ["caller": "\(caller.endpoint)"])
         worker.ledger.count(.dataFromOtherAddress)
-        return false
     }
 
     /// After the reply to PASV or EPSV: under PROT P the client's connection is taken as soon as it comes, to agree on

@@ -1,66 +1,104 @@
 import FTPProtocol
 package import SystemSupport
 
-/// The passive port of one session, kept from one transfer to the next. Belongs to the control thread.
+/// One session's hold on a passive port, kept from one transfer to the next. Belongs to the control thread.
 package final class PassiveListener: EventLoop.Source {
-    private let socket: Descriptor
+    private let place: PassivePort
     private unowned let loop: EventLoop
-    let port: UInt16
+    /// The address that the client is expected to connect from.
+    let client: [UInt8]
     /// Called for each connection that comes while someone waits.
     private var whoWaits: ((consuming Descriptor, SocketAddress) -> Void)?
+    /// Connections of this client that came while only others waited at the same port.
+    private var early: [EarlyCaller] = []
     private let onUnused: () -> Void
+    /// Called for a connection at a shared port that is nobody's, and was refused.
+    let onStranger: (SocketAddress) -> Void
     private let unusedSeconds: Int
+    private static let mostEarly = 4
+
+    /// A connection that nobody has asked for yet.
+    private final class EarlyCaller {
+        let address: SocketAddress
+        private var socket: Descriptor?
+
+        init(_ socket: consuming Descriptor, _ address: SocketAddress) {
+            self.socket = consume socket
+            self.address = address
+        }
+
+        func take() -> Descriptor? { socket.take() }
+    }
 
     /// - Parameter onUnused: called when nobody connected for `unusedSeconds`; the owner drops the listener then.
     init(
-        _ socket: consuming Descriptor, loop: EventLoop, unusedSeconds: Int, onUnused: @escaping () -> Void
+        _ place: PassivePort, client: [UInt8], loop: EventLoop, unusedSeconds: Int, onUnused: @escaping () -> Void,
+        onStranger: @escaping (SocketAddress) -> Void
     ) throws(SystemError) {
+        self.place = place
+        self.client = client
         self.loop = loop
-        port = try socket.localAddress().port
-        self.socket = socket
         self.onUnused = onUnused
+        self.onStranger = onStranger
         self.unusedSeconds = unusedSeconds
         super.init()
-        try loop.add(self, self.socket.rawValue, [])
+        try loop.add(self, -1, [])
         loop.setDeadline(self, in: unusedSeconds)
+        place.add(self)
     }
+
+    var port: UInt16 { place.number }
 
     /// Refuses whoever connected for a transfer that never came.
     func forgetCallers() {
-        while let stale = try? socket.accept() { stale.take().set(.resetOnClose) }
-        loop.setDeadline(self, in: unusedSeconds)
+        _ = try? takeArrived { socket, _ in
+            socket.set(.resetOnClose)
+            return false
+        }
     }
 
-    /// A connection that is there already.
-    func acceptNow() throws(SystemError) -> AcceptedSocket? {
+    /// Offers `body` the connections that are there already, until it takes one; whether it did.
+    func takeArrived(_ body: (consuming Descriptor, SocketAddress) -> Bool) throws(SystemError) -> Bool {
         loop.setDeadline(self, in: unusedSeconds)
-        return try socket.accept()
+        while !early.isEmpty {
+            let caller = early.removeFirst()
+            if let socket = caller.take(), body(socket, caller.address) { return true }
+        }
+        return try place.takeArrived(for: self, body)
     }
+
+    var isWaiting: Bool { whoWaits != nil }
 
     /// Calls `body` for each connection until ``stopWaiting()``.
     /// - Parameter isNeeded: a transfer waits, and knows how long; otherwise the port still closes when unused.
     func wait(isNeeded: Bool = true, _ body: @escaping (consuming Descriptor, SocketAddress) -> Void) {
         whoWaits = body
         loop.setDeadline(self, in: isNeeded ? nil : unusedSeconds)
-        loop.watch(self, .input)
+        place.watch()
     }
 
     func stopWaiting() {
         whoWaits = nil
-        loop.watch(self, [])
+        place.watch()
         loop.setDeadline(self, in: unusedSeconds)
     }
 
-    package override func ready(_ readiness: Readiness) {
-        while let body = whoWaits, let accepted = try? socket.accept() {
-            let peer = accepted.peer
-            body(accepted.take(), peer)
-        }
+    /// A connection that may be this client's.
+    func arrived(_ socket: consuming Descriptor, _ caller: SocketAddress) {
+        if let whoWaits { return whoWaits(socket, caller) }
+        guard early.count < Self.mostEarly else { return socket.set(.resetOnClose) }
+        early.append(EarlyCaller(socket, caller))
     }
 
     package override func expired() { onUnused() }
 
-    func close() { loop.remove(self) }
+    func close() {
+        loop.remove(self)
+        place.remove(self)
+        whoWaits = nil
+        for caller in early { caller.take()?.set(.resetOnClose) }
+        early = []
+    }
 }
 
 /// An active data connection on its way to the client.

@@ -30,14 +30,15 @@ final class RunningTransfer {
 
     let plan: TransferPlan
     let started: Int64
+    /// Whose content it is; for the logs, which come when the session may be gone.
+    let account: Account?
     var stage = Stage.waitingForClient
-    /// ABOR came; its own reply follows the transfer's.
-    var wasAborted = false
     /// Bytes that the ledger has.
     fileprivate var counted: UInt64 = 0
 
-    init(_ plan: TransferPlan, started: Int64) {
+    init(_ plan: TransferPlan, of account: Account?, started: Int64) {
         self.plan = plan
+        self.account = account
         self.started = started
     }
 
@@ -109,14 +110,19 @@ extension ControlSession {
         running.stage = .over
         self.running = nil
         machine.transferEnded()
-        if running.wasAborted { reply(Reply(226, "ABOR done.")) }
+        answerAborts()
         resume()
     }
 
-    /// ABOR and expired accounts: stops the transfer; its replies follow.
+    /// Every ABOR has a reply of its own, behind the transfer's.
+    func answerAborts() {
+        for _ in 0..<pendingAborts { reply(Reply(226, "ABOR done.")) }
+        pendingAborts = 0
+    }
+
+    /// ABOR: stops the transfer; its replies follow.
     func abortTransfer() {
         guard let running else { return }
-        running.wasAborted = true
         switch running.stage {
         case .onThread(let transfer, let thread): thread.abort(transfer)
         case .waitingForClient, .connecting:
@@ -182,7 +188,10 @@ extension ControlSession {
             metadata["reused"] = "\(tls.resumption == .ownSession)"
         }
         if case .deflate = machine.mode { metadata["mode"] = "Z" }
-        if let account, let digest = account.digest(of: file.path) { metadata["sha256"] = "\(digest)" }
+        if let account = running.account {
+            metadata["account"] = "\(account.id)"
+            if let digest = account.digest(of: file.path) { metadata["sha256"] = "\(digest)" }
+        }
         if end != .complete { metadata["end"] = "\(end)" }
         log(.info, "transfer", metadata)
     }

@@ -146,13 +146,13 @@ package final class Transfer: EventLoop.Source {
 
     /// How much may be sent now; nil: none, and the loop wakes this transfer when it may be.
     private func allowance(_ budget: Int) -> Int? {
-        guard let limit else { return budget }
-        let wait = limit.wait(now: SystemClock.monotonic())
-        guard wait == 0 else {
-            loop?.wake(self, after: wait)
+        switch limit?.turn(now: SystemClock.monotonic()) {
+        case nil: return budget
+        case .bytes(let count): return min(budget, count)
+        case .wait(let nanoseconds):
+            loop?.wake(self, after: nanoseconds)
             return nil
         }
-        return min(budget, limit.piece)
     }
 
     private func step(_ count: Int) {
@@ -163,7 +163,7 @@ package final class Transfer: EventLoop.Source {
             phase = .sending
         case .sending:
             progress.add(count)
-            limit?.take(count, now: SystemClock.monotonic())
+            limit?.sent(count)
             if isExhausted, bufferStart == buffer.count { phase = .finishing }
         case .finishing: end(.complete)
         case .ended: break
@@ -173,6 +173,7 @@ package final class Transfer: EventLoop.Source {
     private func end(_ how: End) {
         guard phase != .ended else { return }
         phase = .ended
+        limit?.giveBack(now: SystemClock.monotonic())
         // A reset tells a client that waits for more that nothing comes; a FIN would look like the end of the file.
         if how != .complete, stream.tls == nil || how == .aborted { stream.socket.set(.resetOnClose) }
         loop?.remove(self)

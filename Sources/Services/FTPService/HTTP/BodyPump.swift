@@ -70,12 +70,16 @@ final class BodyPump {
 
     private func send(_ range: Range<Int>) {
         guard let file, !range.isEmpty else { return }
-        if let wait = rate?.limit.wait(now: SystemClock.monotonic()), wait > 0 {
+        var most = Self.chunk
+        switch rate?.limit.turn(now: SystemClock.monotonic()) {
+        case nil: break
+        case .bytes(let count): most = min(most, count)
+        case .wait(let nanoseconds):
             pieces = [.file(range)] + pieces
-            return pause(wait)
+            return pause(nanoseconds)
         }
-        let part = range.prefix(min(Self.chunk, rate?.limit.piece ?? .max))
-        rate?.limit.take(part.count, now: SystemClock.monotonic())
+        let part = range.prefix(most)
+        rate?.limit.sent(part.count)
         if part.count < range.count { pieces = [.file(part.endIndex..<range.upperBound)] + pieces }
         if range.count <= Self.inline {
             do { try write(Self.read(file, part, context.channel.allocator), counts: true) } catch {

@@ -100,10 +100,9 @@ private final class ProtocolChooser: ChannelInboundHandler {
     }
 }
 
-/// Closes a connection on which nothing moves: between requests after the idle time, within an answer after the longer
-/// stall time.
-private final class IdleCloser: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
+/// Closes a connection that takes nothing: between answers after the idle time, within one after the longer stall time.
+/// What the client sends does not count, or a request that drips could keep a connection for ever.
+private final class IdleCloser: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     private let desk: DownloadDesk
     private let connection: HTTPSConnection
@@ -127,15 +126,11 @@ private final class IdleCloser: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
     private func check(_ channel: any NIOCore.Channel) {
-        let limit = writing > 0 ? desk.settings.stallTimeout : desk.settings.idleTimeout
+        let isBusy = connection.isBusy || writing > 0
+        let limit = isBusy ? desk.settings.stallTimeout : desk.settings.idleTimeout
         guard NIODeadline.now() - last > .seconds(Int64(limit)) else { return }
-        // Who takes nothing more need not be waited for.
-        if writing > 0 { connection.cut() } else { channel.close(promise: nil) }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        last = .now()
-        context.fireChannelRead(data)
+        // Who takes nothing more need not be waited for, nor who was sent nothing.
+        if isBusy || !connection.hasAnswered { connection.cut() } else { channel.close(promise: nil) }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

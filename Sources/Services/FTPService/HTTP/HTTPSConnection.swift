@@ -29,7 +29,7 @@ final class HTTPSConnection {
     private var uses: [AccountID: Int] = [:]
     private var rates: [AccountID: Rate] = [:]
     private var greeted: Set<AccountID> = []
-    private var hasAnswered = false
+    private(set) var hasAnswered = false
     /// How long a new connection is given for its first request when its worker drains.
     private static let patience = TimeAmount.seconds(5)
 

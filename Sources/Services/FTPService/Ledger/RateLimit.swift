@@ -1,7 +1,10 @@
 package import SystemSupport
 
 /// What slows a transfer down: its session's own rate, and those that it shares with others of its account and with the
-/// whole server, at all workers. Each is a bucket that is charged after bytes were sent.
+/// whole server, at all workers.
+///
+/// Who wants to send takes a piece's time in each bucket first and waits until it has come: sharers get their turns in the
+/// order in which they asked, whatever wakes them, and none is overtaken by one that looks more often.
 package struct RateLimit: Sendable {
     /// A bucket in the memory that all workers share.
     package struct Shared: Sendable {
@@ -14,6 +17,9 @@ package struct RateLimit: Sendable {
     private let shared: [Shared]
     private let sessionRate: Int
     private var sessionEmptyAt: Int64 = 0
+    /// Bytes whose time is taken and that were not sent, and the moment from which on they may be.
+    private var granted = 0
+    private var grantedFrom: Int64 = 0
 
     /// nil when nothing is limited. Rates are bytes a second, 0 for no limit.
     package init?(
@@ -25,22 +31,45 @@ package struct RateLimit: Sendable {
         guard session > 0 || !shared.isEmpty else { return nil }
     }
 
-    /// Nanoseconds until more may be sent; 0: now.
-    package func wait(now: Int64) -> Int64 {
-        let own = sessionRate > 0 ? max(0, sessionEmptyAt - now - SharedCounters.burst) : 0
-        return shared.reduce(own) { max($0, counters.wait($1.bucket, now: now)) }
+    package enum Turn: Sendable, Hashable {
+        /// So many bytes may be sent now.
+        case bytes(Int)
+        /// Nanoseconds until some may.
+        case wait(Int64)
     }
 
-    package mutating func take(_ bytes: Int, now: Int64) {
-        if sessionRate > 0 {
-            sessionEmptyAt = max(sessionEmptyAt, now) + SharedCounters.cost(bytes, rate: sessionRate)
+    /// Takes the time of the next piece, unless there is some left of the last.
+    package mutating func turn(now: Int64) -> Turn {
+        if granted == 0 {
+            granted = piece
+            grantedFrom = take(granted, now: now) - SharedCounters.burst
         }
-        for limit in shared { counters.take(bytes, rate: limit.rate, from: limit.bucket, now: now) }
+        return grantedFrom > now ? .wait(grantedFrom - now) : .bytes(granted)
     }
 
-    /// Bytes to send in one go: some twentieth of a second's worth, so that sharers take turns.
-    package var piece: Int {
+    package mutating func sent(_ bytes: Int) { granted = max(0, granted - bytes) }
+
+    /// Nothing more is to be sent.
+    package mutating func giveBack(now: Int64) {
+        guard granted > 0 else { return }
+        _ = take(-granted, now: now)
+        granted = 0
+    }
+
+    /// When the time of `bytes` begins.
+    private mutating func take(_ bytes: Int, now: Int64) -> Int64 {
+        var start = now
+        if sessionRate > 0 {
+            start = max(sessionEmptyAt, now)
+            sessionEmptyAt = start + SharedCounters.cost(bytes, rate: sessionRate)
+        }
+        return shared.reduce(start) { max($0, counters.take(bytes, rate: $1.rate, from: $1.bucket, now: now)) }
+    }
+
+    /// Bytes to send in one go: some twentieth of a second's worth, and no more than every way of sending takes at once, so
+    /// that a turn is worth the same in clear, under TLS and over HTTPS.
+    private var piece: Int {
         let rate = shared.map(\.rate).reduce(sessionRate > 0 ? sessionRate : .max) { min($0, $1) }
-        return min(max(rate / 20, 4_096), 262_144)
+        return min(max(rate / 20, 4_096), 65_536)
     }
 }

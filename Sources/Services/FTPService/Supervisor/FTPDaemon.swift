@@ -33,6 +33,8 @@ package struct FTPDaemon: Daemon {
     static func plan(
         _ configuration: Configuration, ticketKeys: [UInt8], counterSecret: [UInt8]
     ) throws(Failure) -> WorkerPlan {
+        let configuration = try settled(configuration)
+        _ = try FTPSettings(configuration, hasTLS: true)
         let certificate = try read(configuration[Options.FTP.certificate], Options.FTP.certificate.key, limit: 1 << 20)
         guard let certificate else {
             guard !needsTLS(configuration) else {
@@ -52,6 +54,27 @@ package struct FTPDaemon: Daemon {
         return WorkerPlan(
             configuration, certificates: [first] + (try moreCertificates(configuration)), ticketKeys: ticketKeys,
             counterSecret: counterSecret)
+    }
+
+    /// The configuration with what a confined worker cannot find out: how many of them there are, and the addresses of
+    /// hosts that are named.
+    private static func settled(_ configuration: Configuration) throws(Failure) -> Configuration {
+        var settled = configuration
+        let addresses = try PassiveAddress.withoutNames(
+            configuration[Options.FTP.passiveAddress], lookUp: lookUpIPv4Address)
+        do {
+            try settled.set(Options.FTP.workers.key, to: "\(workers(configuration))", from: .commandLine)
+            if !addresses.isEmpty {
+                try settled.set(Options.FTP.passiveAddress.key, to: addresses.optionText, from: .commandLine)
+            }
+        } catch { throw Failure(.internal, "\(error)") }
+        return settled
+    }
+
+    /// Workers that are to run.
+    static func workers(_ configuration: Configuration) -> Int {
+        let wanted = configuration[Options.FTP.workers]
+        return wanted > 0 ? wanted : min(processorCount(), Options.FTP.mostWorkers)
     }
 
     /// `ftp.more-certificates`: `certificate:key`, or one file that holds both.
@@ -132,7 +155,7 @@ package struct FTPDaemon: Daemon {
         }
         look("ftp.user", configuration[Options.FTP.user]) { () throws(Failure) in _ = try identity(configuration) }
         look("ftp.*", "addresses, limits and lists are understood") { () throws(Failure) in
-            _ = try FTPSettings(configuration, hasTLS: true)
+            _ = try FTPSettings(try settled(configuration), hasTLS: true)
         }
         do throws(Failure) {
             let plan = try plan(configuration, ticketKeys: [], counterSecret: [])

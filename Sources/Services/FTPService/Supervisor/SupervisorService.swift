@@ -41,8 +41,7 @@ package final class SupervisorService: BindingService {
         let resources = try SupervisorResources(configuration, hasTLS: !plan.certificates.isEmpty)
         let counters = try SharedCounters(secret: plan.counterSeed)
         let identity = try FTPDaemon.identity(configuration)
-        let wanted = configuration[Options.FTP.workers]
-        let count = wanted > 0 ? wanted : processorCount()
+        let count = FTPDaemon.workers(configuration)
         if identity == nil {
             logger.notice(
                 "not started as root: no chroot(2) and no own user; openat2(2), Landlock and seccomp confine workers")

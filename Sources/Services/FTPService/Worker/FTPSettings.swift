@@ -7,6 +7,8 @@ package struct FTPSettings: Sendable {
     package let policy: SessionPolicy
     package let tlsReuse: Options.Reuse
     package let passivePorts: PortRange
+    /// Workers that share ``passivePorts``.
+    package let workers: Int
     package let passiveAddress: PassiveAddress
     package let acceptsAnyDataPeer: Bool
     package let proxies: AddressSet
@@ -27,6 +29,7 @@ package struct FTPSettings: Sendable {
             allowsActive: configuration[Options.FTP.active], greeting: configuration[Options.FTP.greeting])
         tlsReuse = configuration[Options.FTP.sessionReuse]
         passivePorts = configuration[Options.FTP.passivePorts]
+        workers = max(1, configuration[Options.FTP.workers])
         passiveAddress = try PassiveAddress(configuration[Options.FTP.passiveAddress])
         acceptsAnyDataPeer = configuration[Options.FTP.dataPeer] == .any
         proxies = try AddressSet(configuration[Options.FTP.proxies], option: Options.FTP.proxies.key)
@@ -117,7 +120,24 @@ package struct PassiveAddress: Sendable {
     private static func refusal(_ text: String) -> Failure {
         Failure(
             .configuration,
-            "ftp.passive-address: \(text) is neither an IPv4 address nor network=address, such as 10.0.0.0/8=10.0.0.1")
+            "ftp.passive-address: \(text) is neither an IPv4 address or the name of a host that has one, nor network=address, such as 10.0.0.0/8=10.0.0.1"
+        )
+    }
+
+    /// `texts` with an address in place of each host's name; a confined worker cannot look one up.
+    package static func withoutNames(
+        _ texts: [String], lookUp: (String) -> [UInt8]?
+    ) throws(Failure) -> [String] {
+        try texts.map { text throws(Failure) in
+            let start = text.lastIndex(of: "=").map(text.index(after:)) ?? text.startIndex
+            let name = text[start...]
+            // What holds no letter was meant to be an address; inet_aton(3) would take 10.1 for one.
+            guard name.utf8.contains(where: { (0x61...0x7A).contains($0 | 0x20) }), !name.contains(":") else {
+                return text
+            }
+            guard let address = lookUp(String(name)).flatMap({ IPAddress(bytes: $0) }) else { throw refusal(text) }
+            return text[..<start] + "\(address)"
+        }
     }
 
     /// The address for a client at `peer` that is connected to `local`.

@@ -2,35 +2,73 @@ import ConfigurationSchema
 import FTPProtocol
 import SystemSupport
 
-/// Chooses ports for passive data connections: uniformly at random, so that none can be guessed from earlier ones.
-struct PassivePorts {
+/// The ports of one worker for passive data connections, drawn uniformly at random, so that none can be guessed from
+/// earlier ones.
+///
+/// Each worker has every so many-th port of the range for its own: a worker can share a port of its own among clients of
+/// different addresses when there are more sessions than ports, but none of another process.
+final class PassivePorts {
     private let range: PortRange
+    private let step: Int
+    private let first: Int
+    private let loop: EventLoop
     private let congestionControl: CongestionControl
+    private var open: [ObjectIdentifier: PassivePort] = [:]
 
-    init(_ range: PortRange, _ congestionControl: CongestionControl) {
+    /// - Parameters:
+    ///   - share: the worker's number.
+    ///   - count: workers; a range that is smaller is everyone's.
+    init(
+        _ range: PortRange, share: Int, of count: Int, loop: EventLoop, _ congestionControl: CongestionControl
+    ) {
         self.range = range
+        step = range.count >= count ? count : 1
+        first = range.first + share % step
+        self.loop = loop
         self.congestionControl = congestionControl
     }
 
-    /// Ports tried before a client is told that there is none.
+    /// Random ports tried before all of a small range are, or one is shared.
     private static let attempts = 64
+    /// So many ports at most are tried one after another.
+    private static let mostTried = 1_024
 
-    /// A listener at `address` on a random free port of the range.
-    func open(at address: IPAddress, scope: UInt32) throws(SystemError) -> Descriptor {
+    /// A port at `address` for a client at `client`. Throws ``Errno/addressInUse`` when there is none.
+    /// - Parameter mayShare: the client connects from `client` and nowhere else.
+    func port(
+        at address: IPAddress, scope: UInt32, for client: [UInt8], mayShare: Bool
+    ) throws(SystemError) -> PassivePort {
+        let count = (range.last - first) / step + 1
         var generator = SystemRandomNumberGenerator()
-        var failure = SystemError("bind", .invalid)
         for _ in 0..<Self.attempts {
-            let port = UInt16(range.first + Int.random(in: 0..<range.count, using: &generator))
-            guard let local = SocketAddress(address, port: port, scope: scope) else { break }
-            do throws(SystemError) {
-                let listener = try Descriptor.listen(local, backlog: 4)
-                congestionControl.prepare(listener: listener)
-                return listener
-            } catch {
-                failure = error
-                guard error.errno == .addressInUse else { throw error }
-            }
+            let number = first + step * Int.random(in: 0..<count, using: &generator)
+            if let port = try listen(number, address, scope, mayShare) { return port }
         }
-        throw failure
+        let shared = mayShare ? open.values.filter { $0.address == address && $0.hasRoom(for: client) } : []
+        if let port = shared.randomElement(using: &generator) { return port }
+        let start = Int.random(in: 0..<count, using: &generator)
+        for offset in 0..<min(count, Self.mostTried) {
+            let number = first + step * ((start + offset) % count)
+            if let port = try listen(number, address, scope, mayShare) { return port }
+        }
+        throw SystemError("bind", .addressInUse)
+    }
+
+    /// nil when somebody has that port.
+    private func listen(
+        _ number: Int, _ address: IPAddress, _ scope: UInt32, _ isShareable: Bool
+    ) throws(SystemError) -> PassivePort? {
+        guard let local = SocketAddress(address, port: UInt16(number), scope: scope) else { return nil }
+        let listener: Descriptor
+        do throws(SystemError) { listener = try Descriptor.listen(local, backlog: 8) } catch {
+            guard error.errno == .addressInUse else { throw error }
+            return nil
+        }
+        congestionControl.prepare(listener: listener)
+        let port = try PassivePort(listener, at: address, isShareable: isShareable, loop: loop) { [unowned self] port in
+            open[ObjectIdentifier(port)] = nil
+        }
+        open[ObjectIdentifier(port)] = port
+        return port
     }
 }

@@ -42,7 +42,8 @@ package final class Worker {
         self.log = log
         self.tls = tls
         self.dataThreads = dataThreads
-        passivePorts = PassivePorts(settings.passivePorts, congestionControl)
+        passivePorts = PassivePorts(
+            settings.passivePorts, share: index, of: settings.workers, loop: loop, congestionControl)
         loop.beforeSleep = { [log] in log.flush() }
         loop.everySecond = { [unowned self] in everySecond() }
     }
@@ -61,6 +62,7 @@ package final class Worker {
         for session in loop.sources(of: ControlSession.self) {
             session.countProgress()
             if session.account?.ended != nil { session.accountEnded(now: time) }
+            if isDraining { session.drain() }
         }
     }
 
@@ -114,7 +116,7 @@ package final class Worker {
         dataThreads.min { $0.load < $1.load } ?? dataThreads[0]
     }
 
-    /// Admits nobody any more; idle sessions end now, the others after their transfer.
+    /// Admits nobody any more; idle sessions end now, the others once they are.
     package func drain() {
         isDraining = true
         for session in loop.sources(of: ControlSession.self) { session.drain() }
