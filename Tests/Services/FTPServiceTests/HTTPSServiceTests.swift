@@ -62,6 +62,12 @@ import Testing
             service.drain {}
         }
 
+        /// Ends the threads, which keep this and the account's files otherwise.
+        func stop() async {
+            isAccepting.withLock { $0 = false }
+            await service.stop()
+        }
+
         /// Runs curl on `path` below the account.
         func curl(_ path: String, _ options: [String] = [], user: String? = nil) async throws -> CommandResult {
             let user = user ?? "\(fixture.account):\(fixture.password)"
@@ -82,7 +88,7 @@ import Testing
         let digest = ContentDigest.sha256(of: Self.big)
         #expect(head.output.lowercased().contains("etag: \"\(digest)\""))
         #expect(head.output.contains("\(Self.big.count)"))
-        await server.service.stop()
+        await server.stop()
         let log = try String(contentsOfFile: server.transferLog, encoding: .utf8)
         #expect(
             log.contains(" 127.0.0.1 \(Self.big.count) /p-1/big.bin b _ o r \(server.fixture.account) https 0 * c\n"))
@@ -102,7 +108,7 @@ import Testing
         let fresh = try await server.curl(
             "/p-1/big.bin", ["-o", "/dev/null", "-w", "%{http_code}", "-H", "If-None-Match: \(etag)"])
         #expect(fresh.trimmed == "304")
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test func refusalsLookTheSame() async throws {
@@ -113,7 +119,7 @@ import Testing
             #expect(result.output.hasPrefix("HTTP/2 401"))
             #expect(result.output.contains("www-authenticate: Basic"))
         }
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test(arguments: [
@@ -127,7 +133,7 @@ import Testing
         #expect(symlink("/etc/passwd", "\(root)/link") == 0 && symlink("/etc", "\(root)/outside") == 0)
         let result = try await server.curl(path, ["--path-as-is", "-o", "/dev/null", "-w", "%{http_code}"])
         #expect(result.trimmed == status)
-        await server.service.stop()
+        await server.stop()
     }
 
     /// People get a page, under the policy of the directory pages; programs the sentence.
@@ -139,7 +145,7 @@ import Testing
         #expect(page.contains("<h1>Not Found</h1>") && page.contains("<p>There is no such file in this account.</p>"))
         let plain = try await server.curl("/p-1/none")
         #expect(plain.output == "There is no such file in this account.\n")
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test func methodsThatWriteAreRefused() async throws {
@@ -148,7 +154,7 @@ import Testing
             let result = try await server.curl("/p-1/a", ["-i", "-X", method, "-d", "x"])
             #expect(result.output.contains("405") && result.output.contains("allow: GET, HEAD"), "\(method)")
         }
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test func directories() async throws {
@@ -159,7 +165,7 @@ import Testing
         let parsed = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
         let entries = try #require(parsed["entries"] as? [[String: Any]])
         #expect(entries.count == 2 && entries[0]["sha256"] as? String == "\(ContentDigest.sha256(of: [1, 2]))")
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test func anAccountThatVanishesIsClosed() async throws {
@@ -168,7 +174,7 @@ import Testing
         let record = server.fixture.directory("\(server.fixture.account)/record")
         try FileManager.default.removeItem(atPath: record)
         #expect(try await server.curl("/p-1/a", ["-o", "/dev/null", "-w", "%{http_code}"]).trimmed == "401")
-        await server.service.stop()
+        await server.stop()
     }
 
     @Test func connectionsPerAddressAreLimited() async throws {
@@ -178,7 +184,7 @@ import Testing
         let refused = try await server.curl("/p-1/big.bin", ["-i"])
         #expect(refused.output.hasPrefix("HTTP/2 429") && refused.output.contains("retry-after: 30"))
         #expect(try await slow.outputBytes == Self.big)
-        await server.service.stop()
+        await server.stop()
     }
 
     /// A rolling restart cuts no download, and idle connections do not hold it up.
@@ -201,6 +207,6 @@ import Testing
         #expect(whole.status == 0, "\(whole)")
         #expect(try Array(Data(contentsOf: URL(fileURLWithPath: part))) == Self.big)
         #expect(try await idle.value.status != 124)
-        await server.service.stop()
+        await server.stop()
     }
 }

@@ -28,12 +28,12 @@ struct Fixture {
         directory = try TemporaryDirectory("repository")
         let place = directory("mount")
         if let mountOptions {
-            mount = try await Mount(["-t", "tmpfs", "-o", mountOptions, "tmpfs"], at: place)
+            mount = try await Mount(["-t", "tmpfs", "-o", mountOptions, "tmpfs"], at: place, in: directory)
         } else if let fileSystem {
             let image = directory("image")
             try await command("truncate", "-s", "400M", image).succeeded()
             try await command("mkfs.\(fileSystem)", "-q", image).succeeded()
-            mount = try await Mount(["-o", "loop", image], at: place)
+            mount = try await Mount(["-o", "loop", image], at: place, in: directory)
         } else {
             mount = nil
         }
@@ -86,9 +86,12 @@ struct Fixture {
 /// A file system that is there as long as the object is.
 final class Mount: Sendable {
     let path: String
+    /// Goes when nothing is mounted in it any more.
+    private let directory: TemporaryDirectory?
 
-    init(_ arguments: [String], at path: String) async throws {
+    init(_ arguments: [String], at path: String, in directory: TemporaryDirectory? = nil) async throws {
         self.path = path
+        self.directory = directory
         try Files.makeDirectory(path)
         try await command(["mount"] + arguments + [path]).succeeded()
         guard chmod(path, 0o755) == 0 else { throw TestFailure("chmod \(path)") }
