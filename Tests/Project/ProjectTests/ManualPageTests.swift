@@ -18,8 +18,13 @@ struct ManualPageTests {
     }
 
     @Test(arguments: pages) func mandocHasNothingToSay(page: String) async throws {
-        let result = try await command("mandoc", "-T", "lint", "-W", "warning", page, directory: Project.root)
-        #expect(result.status == 0 && result.output.isEmpty, "\(result)")
+        let result = try await command("mandoc", "-T", "lint", page, directory: Project.root)
+        // Of matters of style, all but two: the pages are no operating system's own, and may not be installed here.
+        let said = (result.output + result.errorOutput).split(separator: "\n").filter {
+            !$0.contains("referenced manual not found") && !$0.contains("operating system explicitly specified")
+                && !$0.contains("outdated mandoc.db")
+        }
+        #expect(said.isEmpty, "\(said.joined(separator: "\n"))")
     }
 
     @Test(arguments: ["ffsauthd", "ffsstaged", "ffsftpd", "ffswebd"])
