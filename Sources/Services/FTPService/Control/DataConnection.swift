@@ -104,14 +104,29 @@ extension ControlSession {
     /// After the reply to PASV or EPSV: under PROT P the client's connection is taken as soon as it comes, to agree on
     /// TLS before the command. Not through a balancer, which has yet to say whose it is.
     func expectClient() {
-        guard machine.protectsData, worker.settings.proxies.isEmpty, let tls = worker.tls else { return }
+        guard machine.protectsData, worker.settings.proxies.isEmpty else { return }
         listener?.wait(isNeeded: false) { [weak self] socket, caller in
             guard let self else { return }
             guard isClient(caller) else { return socket.set(.resetOnClose) }
             listener?.stopWaiting()
-            let data = ByteStream(socket)
-            guard (try? data.startTLS(tls.ftp, identity: identity, mustResumeOwnSession: true)) != nil else { return }
-            early = try? EarlyConnection(data, loop: worker.loop)
+            guard let data = stream(over: socket) else { return }
+            do throws(SystemError) { early = try EarlyConnection(data, loop: worker.loop) } catch {
+                log(.error, "data connection dropped", ["cause": "\(error)"])
+            }
+        }
+    }
+
+    /// The data connection, under TLS after PROT P; nil, and a line in the log, when that cannot be started.
+    private func stream(over socket: consuming Descriptor) -> ByteStream? {
+        let data = ByteStream(socket)
+        guard machine.protectsData else { return data }
+        do throws(TLSError) {
+            guard let tls = worker.tls else { throw TLSError(.credentials, "there is no certificate") }
+            try data.startTLS(tls.ftp, identity: identity, mustResumeOwnSession: true)
+            return data
+        } catch {
+            log(.error, "TLS on the data connection cannot be started", ["cause": "\(error)"])
+            return nil
         }
     }
 
@@ -134,11 +149,8 @@ extension ControlSession {
     }
 
     private func connected(_ socket: consuming Descriptor) {
-        let data = ByteStream(socket)
-        if machine.protectsData {
-            guard let tls = worker.tls,
-                (try? data.startTLS(tls.ftp, identity: identity, mustResumeOwnSession: true)) != nil
-            else { return dataConnectionFailed("TLS cannot be started.") }
+        guard let data = stream(over: socket) else {
+            return dataConnectionFailed("The server cannot start TLS now; try later.")
         }
         connected(data)
     }
