@@ -4,6 +4,7 @@
 The daemon runs already; FFS_… variables say where (ftp_wire.py)."""
 import ctypes
 import hashlib
+import math
 import os
 import resource
 import socket
@@ -782,8 +783,11 @@ def guessable_ports():
     # Nor does a port say anything about the next: their differences round the range are as even.
     assert chi_square([(b - a) % size for a, b in zip(ports, ports[1:])], 100, size) < 172
     assert chi_square([(b - a) % size for a, b in zip(ports, ports[2:])], 100, size) < 172
-    # Each of the two workers draws from its half of them.
-    assert len(set(ports)) > size * 0.3
+    # Each of the two workers draws from its half of them, and as many different ones as so many draws bring.
+    half = size / 2
+    for rest in (0, 1):
+        drawn = [port for port in ports if (port - first) % 2 == rest]
+        assert len(set(drawn)) >= 0.95 * half * (1 - math.exp(-len(drawn) / half)), (rest, len(drawn), len(set(drawn)))
 
 
 if __name__ == "__main__":
