@@ -20,20 +20,6 @@ import zlib
 
 from ftp_wire import *
 
-CTL = os.environ.get("FFS_CTL", "").split("\n")
-
-
-def ctl(*words):
-    run = subprocess.run([*CTL, *words], capture_output=True, text=True, timeout=30)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
-def content(name):
-    with open(f"{TREE}/{name}", "rb") as file:
-        return file.read()
-
-
 # ---- replies
 
 

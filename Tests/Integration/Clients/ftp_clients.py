@@ -20,11 +20,6 @@ from ftp_wire import *
 WORK = tempfile.mkdtemp(prefix="ffs-client-", dir="/var/tmp")
 
 
-def content(name):
-    with open(f"{TREE}/{name}", "rb") as file:
-        return file.read()
-
-
 def fetched(name):
     with open(f"{WORK}/{name}", "rb") as file:
         return file.read()

@@ -15,11 +15,6 @@ import time
 from ftp_wire import *
 
 
-def content(name):
-    with open(f"{TREE}/{name}", "rb") as file:
-        return file.read()
-
-
 def connect(port, source=None, host=HOST):
     return socket.create_connection((host, port), 10, source_address=(source, 0) if source else None)
 

@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import ssl
+import subprocess
 import time
 
 HOST = "127.0.0.1"
@@ -18,6 +19,7 @@ AREA = os.environ.get("FFS_AREA", "")
 LOG = os.environ.get("FFS_LOG", "")
 XFERLOG = os.environ.get("FFS_XFERLOG", "")
 PID = int(os.environ.get("FFS_PID", "0"))  # the supervisor
+CTL = os.environ.get("FFS_CTL", "").split("\n")  # ffsctl with its configuration
 
 
 def tls_context(version=None, alpn=None):
@@ -211,6 +213,19 @@ def timed(body):
     start = time.monotonic()
     body()
     return time.monotonic() - start
+
+
+def ctl(*words):
+    """What ffsctl prints."""
+    run = subprocess.run([*CTL, *words], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def content(name, account=None):
+    """A file's bytes, past the server."""
+    with open(f"{AREA}/{account}/root/{name}" if account else f"{TREE}/{name}", "rb") as file:
+        return file.read()
 
 
 def eventually(condition, seconds=10):

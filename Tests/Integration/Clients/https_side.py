@@ -20,20 +20,8 @@ import urllib.request
 
 from ftp_wire import *
 
-CTL = os.environ.get("FFS_CTL", "").split("\n")
 BASE = f"https://localhost:{HTTPS}/a/{ACCOUNT}"
 USER = ["--user", f"{ACCOUNT}:{PASSWORD}"]
-
-
-def ctl(*words):
-    run = subprocess.run([*CTL, *words], capture_output=True, text=True, timeout=30)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
-def content(name, account=None):
-    with open(f"{AREA}/{account or ACCOUNT}/root/{name}", "rb") as file:
-        return file.read()
 
 
 class Answer:
