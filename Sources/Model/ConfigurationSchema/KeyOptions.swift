@@ -19,10 +19,10 @@ extension Options {
             "Most commlink connections a server holds at once.")
         package static let reconnectPackets = Option(
             "commlink.reconnect-packets", 1_048_576, unit: "packets", bounds: 16...1_048_576,
-            "After so many packets a client reconnects, with a new port and so a new key.")
+            "Packets after which a client reconnects, with a new port and so a new key.")
         package static let reconnectSeconds = Option(
             "commlink.reconnect-time", 3_600, unit: "s", bounds: 1...3_600,
-            "After so long a client reconnects, with a new port and so a new key.")
+            "Time after which a client reconnects, with a new port and so a new key.")
 
         package static let all: [any AnyOption] = [
             directory, portCheck, helloTimeout, documentSize, maxConnections, reconnectPackets, reconnectSeconds,

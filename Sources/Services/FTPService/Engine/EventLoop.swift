@@ -57,7 +57,7 @@ package final class EventLoop {
         try poller.add(mailbox.wakeUp.number, .input, token: .max)
     }
 
-    /// Seconds of the monotonic clock.
+    /// Seconds on a monotonic clock.
     package var second: Int64 { now / 1_000_000_000 }
 
     // MARK: Registration

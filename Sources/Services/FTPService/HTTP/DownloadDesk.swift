@@ -27,7 +27,7 @@ final class DownloadDesk {
     private var whenEmpty: () -> Void = {}
     private(set) var time = SystemClock.now()
 
-    /// More than so many are closed without a word: they may be an attack.
+    /// Beyond this many, connections are closed silently: they may be an attack.
     private static let mostTurnedAway = 256
 
     init(

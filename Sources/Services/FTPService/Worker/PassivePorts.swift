@@ -5,7 +5,7 @@ import SystemSupport
 /// The ports of one worker for passive data connections, drawn uniformly at random, so that none can be guessed from
 /// earlier ones.
 ///
-/// Each worker has every so many-th port of the range for its own: a worker can share a port of its own among clients of
+/// Each of n workers owns every n-th port of the range: a worker can share a port of its own among clients of
 /// different addresses when there are more sessions than ports, but none of another process.
 final class PassivePorts {
     private let range: PortRange
