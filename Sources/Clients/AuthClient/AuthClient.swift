@@ -31,17 +31,31 @@ package struct AuthClient: Sendable {
 
     /// Everything the customer may have now, newest release first within each product; every page of it.
     ///
-    /// - Parameter holding: an order that does not count against order limits (``AuthEntitlements/holding``).
+    /// - Parameters:
+    ///   - items: these alone, as far as the customer may have them, in one question; empty for everything.
+    ///   - holding: an order that does not count against order limits (``AuthEntitlements/holding``).
     package func entitlements(
-        of customer: CustomerName, holding: Int? = nil, trace: TraceID? = nil
+        of customer: CustomerName, items: [Item] = [], holding: Int? = nil, trace: TraceID? = nil
     ) async throws(Failure) -> [Entitlement] {
         var all: [Entitlement] = []
         while true {
             let page = try await send(
-                AuthEntitlements(customer: customer, after: all.last?.item, holding: holding), trace: trace)
+                AuthEntitlements(customer: customer, after: all.last?.item, items: items, holding: holding),
+                trace: trace)
             all += page.entitlements
-            guard page.more, !page.entitlements.isEmpty else { return all }
+            guard items.isEmpty, page.more, !page.entitlements.isEmpty else { return all }
         }
+    }
+
+    /// One page of what the customer may have: so many products, with what the words of `search` find in them.
+    ///
+    /// - Parameter after: the last item of the page before; throws `bad-request` when it is gone meanwhile.
+    /// - Returns: the page, whether another follows, and the number of products on all pages.
+    package func catalogue(
+        of customer: CustomerName, search: String? = nil, after: Item? = nil, products: Int, trace: TraceID? = nil
+    ) async throws(Failure) -> AuthEntitlements.Reply {
+        try await send(
+            AuthEntitlements(customer: customer, after: after, search: search, products: products), trace: trace)
     }
 
     /// Authorises and records an order; the same `id` never makes a second one. Throws `not-entitled`

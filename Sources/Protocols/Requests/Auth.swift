@@ -133,59 +133,92 @@ package struct Entitlement: Sendable, Hashable {
     }
 }
 
-/// `auth.entitlements`: everything the customer may have now, newest release first within each product,
-/// a page at a time. A customer who may not sign in may have nothing.
+/// `auth.entitlements`: what the customer may have now, by product, newest release first within each, a page at a
+/// time. A customer who may not sign in may have nothing.
 ///
-///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <holding>17</holding>?
-///     <limit>100</limit>?
+///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <search>ignite</search>?
+///     <products>50</products>? <item product="…" version="…"/>* <holding>17</holding>? <limit>100</limit>?
 package struct AuthEntitlements: RequestMessage {
     package static var type: RequestType { .authEntitlements }
     package let customer: CustomerName
     /// The last item of the page before.
     package let after: Item?
+    /// Words, each of which must occur in the product's name, version, title or summary; case does not matter.
+    package let search: String?
+    /// Products on the page, at most. The reply then says how many there are on all pages.
+    package let products: Int?
+    /// These alone, at most ``AuthOrder/mostItems``, as far as the customer may have them; empty for all. Then there are
+    /// no pages and no search.
+    package let items: [Item]
     /// An order that does not count against its grants' order limits: who asks has an account for it, and wants to know
     /// whether that account is still what the customer may have.
     package let holding: Int?
+    /// Entitlements on the page, at most.
     package let limit: Int
+
+    package static let searchBytes = 1...200
 
     package struct Reply: ReplyMessage {
         package let entitlements: [Entitlement]
         /// Whether another page follows.
         package let more: Bool
+        /// Products on all pages; nil when the request did not say how many belong on one.
+        package let products: Int?
 
-        package init(entitlements: [Entitlement], more: Bool = false) {
+        package init(entitlements: [Entitlement], more: Bool = false, products: Int? = nil) {
             self.entitlements = entitlements
             self.more = more
+            self.products = products
         }
 
         package init(fields: Fields) throws(Failure) {
             entitlements = try fields.all("entitlement").map { element throws(Failure) in try Entitlement(element) }
             more = fields.flag("more")
+            products = try fields.optionalInteger("products", in: 0...Int.max)
         }
 
-        package var body: [Element] { entitlements.map(\.element) + (more ? [Element("more")] : []) }
+        package var body: [Element] {
+            var body = entitlements.map(\.element)
+            if let products { body.append(.field("products", products)) }
+            return body + (more ? [Element("more")] : [])
+        }
     }
 
     package init(
-        customer: CustomerName, after: Item? = nil, holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
+        customer: CustomerName, after: Item? = nil, search: String? = nil, products: Int? = nil, items: [Item] = [],
+        holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
     ) {
         self.customer = customer
         self.after = after
+        self.search = search
+        self.products = products
+        self.items = items
         self.holding = holding
         self.limit = limit
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "after", "holding", "limit"])
+        try fields.allowOnly(["customer", "after", "search", "products", "item", "holding", "limit"])
         customer = try fields.name("customer")
         after = try fields.optionalItem("after")
-        holding = fields.optional("holding") == nil ? nil : try fields.integer("holding", in: 1...Int.max)
+        search = try fields.optionalLine("search", bytes: Self.searchBytes)
+        products = try fields.optionalInteger("products", in: PageBudget.limits)
+        items = fields.all("item").isEmpty ? [] : try fields.items()
+        guard items.isEmpty || items.count <= AuthOrder.mostItems && after == nil && search == nil && products == nil
+        else {
+            throw Failure(
+                .badRequest,
+                "auth.entitlements asks for at most \(AuthOrder.mostItems) items, and then without pages and search")
+        }
+        holding = try fields.optionalInteger("holding", in: 1...Int.max)
         limit = try fields.pageLimit()
     }
 
     package var body: [Element] {
-        var body: [Element] = [.field("customer", customer)]
+        var body: [Element] = [.field("customer", customer)] + items.map(\.element)
         if let after { body.append(after.element(named: "after")) }
+        if let search { body.append(.field("search", search)) }
+        if let products { body.append(.field("products", products)) }
         if let holding { body.append(.field("holding", holding)) }
         return body + [.field("limit", limit)]
     }

@@ -45,6 +45,14 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
             AuthEntitlements(customer: acme, after: item, holding: 3, limit: 1),
             AuthEntitlements.Reply(entitlements: []))
         try roundTrip(
+            AuthEntitlements(customer: acme, after: item, search: "Größe 2", products: 50),
+            AuthEntitlements.Reply(entitlements: [offer], more: true, products: 5_000))
+        try roundTrip(AuthEntitlements(customer: acme, items: [item]), AuthEntitlements.Reply(entitlements: [offer]))
+        #expect(throws: Failure.self) {
+            let mixed = AuthEntitlements(customer: acme, search: "x", items: [item])
+            _ = try AuthEntitlements(fields: Fields(mixed.body, of: "auth.entitlements"))
+        }
+        try roundTrip(
             AuthOrder(customer: acme, items: [item], source: "192.0.2.1"),
             AuthOrder.Reply(order: 1, policy: .finish, until: now))
     }

@@ -36,6 +36,23 @@ package struct Offer: Sendable {
     package let manifest: ContentDigest
 }
 
+/// Whose offers, when, and which of them.
+package struct OfferSelection: Sendable {
+    package let customer: CustomerName
+    package let now: Timestamp
+    /// An order that does not count against order limits.
+    package let holding: Int?
+    /// Words that must all occur in product, version, title or summary; nil for everything.
+    package let search: String?
+
+    package init(customer: CustomerName, now: Timestamp, holding: Int? = nil, search: String? = nil) {
+        self.customer = customer
+        self.now = now
+        self.holding = holding
+        self.search = search
+    }
+}
+
 /// A new row of `customers`.
 package struct NewCustomer: Sendable {
     package let customer: CustomerName
@@ -94,13 +111,17 @@ package protocol MasterReading {
     func hasProduct(_ name: ProductName) throws -> Bool
     func versions(of product: ProductName?, after: Item?, limit: Int) throws -> [ProductRecord]
 
-    /// Everything the customer may order at `now`, each version once, newest release first within each product.
-    /// - Parameter holding: an order that does not count against order limits.
-    func offers(
-        to customer: CustomerName, at now: Timestamp, after: Item?, holding: Int?, limit: Int
-    ) throws -> [Offer]
+    /// What the customer may order, each version once, newest release first within each product. Costs what the page
+    /// holds, not what the catalogue does.
+    ///
+    /// - Parameters:
+    ///   - after: the last item of the page before; `badRequest` when it is gone.
+    ///   - products: the first so many products alone; nil for no bound but `limit`'s.
+    func offers(_ selection: OfferSelection, after: Item?, products: Int?, limit: Int) throws -> [Offer]
+    /// Products of which ``offers(_:after:products:limit:)`` has something, on all pages.
+    func productCount(_ selection: OfferSelection) throws -> Int
     /// The offer of just this item; nil when the customer may not order it.
-    func offer(of item: Item, to customer: CustomerName, at now: Timestamp) throws -> Offer?
+    func offer(of item: Item, to customer: CustomerName, at now: Timestamp, holding: Int?) throws -> Offer?
 
     func entitlement(_ id: Int) throws -> EntitlementRecord?
     /// - Parameter standingAt: only grants not revoked and not ended then; nil for all.
@@ -115,10 +136,20 @@ package protocol MasterReading {
     func changes(after sequence: Int, limit: Int) throws -> [Change]
 }
 
+extension MasterReading {
+    /// The same with nothing held.
+    package func offer(of item: Item, to customer: CustomerName, at now: Timestamp) throws -> Offer? {
+        try offer(of: item, to: customer, at: now, holding: nil)
+    }
+}
+
 /// Changes within one transaction.
 package protocol MasterWriting: MasterReading {
     func store(_ reply: StoredReply, to id: RequestID) throws
     func forgetReplies(before: Timestamp) throws
+    /// Drops changes older than `before`, the oldest first, at most `atMost` of them; returns how many. A reader of the
+    /// feed that was away for longer finds a gap in the sequence and begins anew.
+    func forgetChanges(before: Timestamp, atMost: Int) throws -> Int
 
     func insert(_ customer: NewCustomer) throws
     /// Sets what is given; false when there is no such customer.

@@ -12,17 +12,48 @@ extension AuthService {
             return AuthLogin.Reply(customer: customer.customer, displayName: customer.displayName)
         }
         table.on(AuthPassword.self) { try await changePassword($0, $1) }
-        table.on(AuthEntitlements.self) { message, _ in
-            let now = clock()
-            let offers = try await database.read {
-                try $0.offers(
-                    to: message.customer, at: now, after: message.after, holding: message.holding,
-                    limit: message.limit + 1)
-            }
-            let (page, more) = PageBudget.fit(offers.map(\.entitlement), limit: message.limit) { $0.element }
-            return AuthEntitlements.Reply(entitlements: page, more: more)
-        }
+        table.on(AuthEntitlements.self) { message, _ in try await entitlements(message) }
         table.on(AuthOrder.self) { try await placeOrder($0, $1) }
+    }
+
+    private func entitlements(_ message: AuthEntitlements) async throws -> AuthEntitlements.Reply {
+        let now = clock()
+        guard message.items.isEmpty else {
+            let held = try await database.read { db in
+                try message.items.compactMap {
+                    try db.offer(of: $0, to: message.customer, at: now, holding: message.holding)?.entitlement
+                }
+            }
+            return AuthEntitlements.Reply(entitlements: held)
+        }
+        // One row and one product more than asked tell whether another page follows.
+        let selection = OfferSelection(
+            customer: message.customer, now: now, holding: message.holding, search: message.search)
+        let (offers, products) = try await database.read { db in
+            (
+                try db.offers(
+                    selection, after: message.after, products: message.products.map { $0 + 1 },
+                    limit: message.limit + 1),
+                message.products == nil ? nil : try db.productCount(selection)
+            )
+        }
+        let leading = Self.leading(offers.map(\.entitlement), products: message.products ?? .max)
+        let (page, more) = PageBudget.fit(leading, limit: message.limit) { $0.element }
+        return AuthEntitlements.Reply(
+            entitlements: page, more: more || leading.count < offers.count, products: products)
+    }
+
+    /// What belongs to the first `products` products.
+    private static func leading(_ rows: [Entitlement], products: Int) -> ArraySlice<Entitlement> {
+        var left = products
+        var last: ProductName?
+        return rows.prefix { row in
+            if row.item.product != last {
+                left -= 1
+                last = row.item.product
+            }
+            return left >= 0
+        }
     }
 
     private func changePassword(_ message: AuthPassword, _ context: RequestContext) async throws -> Done {

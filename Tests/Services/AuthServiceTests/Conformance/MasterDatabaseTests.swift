@@ -153,7 +153,8 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 while true {
                     let after = got.last
                     let page = try await database.read {
-                        try $0.offers(to: acme, at: Self.now, after: after, holding: nil, limit: limit)
+                        try $0.offers(
+                            OfferSelection(customer: acme, now: Self.now), after: after, products: nil, limit: limit)
                     }
                     got += page.map(\.entitlement.item)
                     if page.count < limit { break }
@@ -302,6 +303,12 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 try await changes {
                     _ = try $0.insert(EntitlementGrant(customer: acme, product: item.product), from: Self.now)
                 } == ["insert entitlement acme tool"])
+            #expect(
+                try await changes { db in
+                    let id = try #require(
+                        try db.entitlements(of: acme, to: nil, standingAt: nil, after: 0, limit: 1).first?.id)
+                    try db.revokeEntitlement(id, at: Self.now)
+                } == ["update entitlement acme tool"])
             // New content under the same name: the version leaves its old manifest and gets a new one.
             #expect(
                 try await changes { try Self.publish("tool", "1", seed: 1, $0) }
@@ -331,6 +338,22 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 try await changes { _ = try $0.delete(acme) } == [
                     "delete entitlement acme tool", "delete customer acme",
                 ])
+        }
+    }
+
+    @Test(arguments: Engine.allCases)
+    func oldChangesAreForgottenInSlices(engine: Engine) async throws {
+        try await engine.withDatabase { database in
+            try await database.write { db in for number in 0..<7 { try Self.insertCustomer("c\(number)", db) } }
+            // The feed has the machine's time, which is not this test's.
+            #expect(try await database.write { try $0.forgetChanges(before: Timestamp(seconds: 0), atMost: 5) } == 0)
+            let end = Timestamp(seconds: Int64(Int32.max))
+            #expect(try await database.write { try $0.forgetChanges(before: end, atMost: 5) } == 5)
+            #expect(try await database.read { try $0.changes(after: 0, limit: 9).map(\.customer) } == ["c5", "c6"])
+            #expect(try await database.write { try $0.forgetChanges(before: end, atMost: 5) } == 2)
+            // Numbers are not given twice: a reader who was away finds the gap.
+            try await database.write { try Self.insertCustomer("late", $0) }
+            #expect(try await database.read { try $0.changes(after: 0, limit: 9).first?.sequence } == 8)
         }
     }
 }

@@ -13,6 +13,10 @@ enum MasterSchema {
             try db.execute(sql: tables1)
             try db.execute(sql: ChangeFeed.triggers1)
         }
+        migrator.registerMigration("2 entitlements of a product in order") { db in
+            // Pages of one product's grants come in the order of their numbers, which every index ends with.
+            try db.execute(sql: "CREATE INDEX entitlements_of_product ON entitlements (product)")
+        }
         return migrator
     }
 

@@ -26,14 +26,12 @@ extension SQLiteTransaction {
     }
 
     func orders(of customer: CustomerName?, after: Int?, limit: Int) throws -> [OrderRecord] {
+        var filter = Filter()
+        if let customer { filter.add("customer = :customer", ["customer": customer.text]) }
+        if let after { filter.add("number < :after", ["after": after]) }
         let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT * FROM orders
-                WHERE (:customer IS NULL OR customer = :customer) AND (:after IS NULL OR number < :after)
-                ORDER BY number DESC LIMIT :limit
-                """,
-            arguments: ["customer": customer?.text, "after": after, "limit": limit])
+            db, sql: "SELECT * FROM orders WHERE \(filter.sql) ORDER BY number DESC LIMIT :limit",
+            arguments: filter.arguments + ["limit": limit])
         return try rows.map { row in
             let number = try row.integer("number")
             return OrderRecord(

@@ -21,18 +21,16 @@ extension SQLiteTransaction {
     }
 
     func versions(of product: ProductName?, after: Item?, limit: Int) throws -> [ProductRecord] {
-        try Row.fetchAll(
-            db,
-            sql: """
-                \(Self.select)
-                WHERE (:product IS NULL OR v.product = :product)
-                    AND (v.product, v.version) > (:after_product, :after_version)
-                ORDER BY v.product, v.version LIMIT :limit
-                """,
-            arguments: [
-                "product": product?.text, "after_product": after?.product.text ?? "",
-                "after_version": after?.version.text ?? "", "limit": limit,
-            ]
+        var filter = Filter()
+        if let product { filter.add("v.product = :product", ["product": product.text]) }
+        if let after {
+            filter.add(
+                "(v.product, v.version) > (:after_product, :after_version)",
+                ["after_product": after.product.text, "after_version": after.version.text])
+        }
+        return try Row.fetchAll(
+            db, sql: "\(Self.select) WHERE \(filter.sql) ORDER BY v.product, v.version LIMIT :limit",
+            arguments: filter.arguments + ["limit": limit]
         ).map(Self.record)
     }
 

@@ -7,6 +7,20 @@ struct SQLiteTransaction: MasterWriting {
     let db: Database
 }
 
+/// The conditions of a statement: only those asked for, as `:x IS NULL OR …` would keep SQLite from every index.
+struct Filter {
+    private var conditions: [String] = []
+    private(set) var arguments = StatementArguments()
+
+    mutating func add(_ condition: String, _ values: StatementArguments) {
+        conditions.append("(\(condition))")
+        arguments += values
+    }
+
+    /// What stands behind WHERE.
+    var sql: String { conditions.isEmpty ? "true" : conditions.joined(separator: " AND ") }
+}
+
 /// Turns columns into values. What does not parse was not written by FFS and not caught by a check: `corrupt`.
 extension Row {
     func value<Value>(_ column: String, _ make: (String) -> Value?) throws -> Value {
@@ -67,6 +81,17 @@ extension SQLiteTransaction {
 
     func forgetReplies(before time: Timestamp) throws {
         try db.execute(sql: "DELETE FROM replies WHERE at < ?", arguments: [time.seconds])
+    }
+
+    func forgetChanges(before time: Timestamp, atMost count: Int) throws -> Int {
+        // Looks at the oldest rows alone: the feed is in order of time, and has no index by it.
+        try db.execute(
+            sql: """
+                DELETE FROM change_feed WHERE sequence <= (
+                    SELECT max(sequence) FROM (SELECT sequence, at FROM change_feed ORDER BY sequence LIMIT :count)
+                    WHERE at < :time)
+                """, arguments: ["count": count, "time": time.seconds])
+        return db.changesCount
     }
 
     func nodes(after: NodeName?, limit: Int) throws -> [NodeRecord] {
