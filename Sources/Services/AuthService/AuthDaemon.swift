@@ -33,12 +33,6 @@ package struct AuthDaemon: Daemon {
         let settings = SignInSettings(configuration)
         let database = try SQLiteMasterDatabase(
             path: Self.databasePath(configuration), owner: try Self.owner(environment))
-        let broken = try await database.brokenReferences()
-        if broken > 0 {
-            logger.warning(
-                "rows of the master database refer to rows that are gone, as SQL without foreign keys leaves them; PRAGMA foreign_key_check lists them",
-                metadata: ["rows": "\(broken)"])
-        }
         let hasher = try PasswordHasher(
             cost: settings.hashCost, threads: Self.hashThreads(configuration),
             queue: configuration[Options.Auth.hashQueue])
@@ -50,7 +44,9 @@ package struct AuthDaemon: Daemon {
             environment, link: .webInternal, address: configuration[Options.Auth.address],
             ports: first...(first + configuration[Options.Auth.portCount] - 1), table: requestTable)
         // Ended in reverse order: the database closes when nobody can ask any more.
-        services = [Housekeeping(service: service, hasher: hasher, logger: logger), commlink]
+        services = [
+            Housekeeping(service: service, database: database, hasher: hasher, logger: logger), commlink,
+        ]
     }
 
     package func reload(_ environment: DaemonEnvironment) async throws {
@@ -125,22 +121,36 @@ extension SignInSettings {
     }
 }
 
-/// Forgets old replies every hour; at the end stops the hash threads and closes the database.
+/// Looks for broken references once, beside the first requests, and forgets old replies and changes every hour; at the
+/// end stops the hash threads and closes the database.
 private struct Housekeeping: Service {
     let service: AuthService
+    let database: SQLiteMasterDatabase
     let hasher: PasswordHasher
     let logger: Logger
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
+            await reportBrokenReferences()
             while !Task.isCancelled {
-                do { try await service.forgetOldReplies() } catch {
-                    logger.warning("old replies could not be dropped: \(error)")
-                }
+                do {
+                    try await service.forgetOldReplies()
+                    try await service.forgetOldChanges()
+                } catch { logger.warning("old replies and changes could not be dropped: \(error)") }
                 try? await Task.sleep(for: .seconds(3_600))
             }
         }
         hasher.stop()
         try await service.database.close()
+    }
+
+    private func reportBrokenReferences() async {
+        do {
+            let broken = try await database.brokenReferences()
+            guard broken > 0 else { return }
+            logger.warning(
+                "rows of the master database refer to rows that are gone, as SQL without foreign keys leaves them; PRAGMA foreign_key_check lists them",
+                metadata: ["rows": "\(broken)"])
+        } catch { logger.warning("references in the master database could not be checked: \(error)") }
     }
 }

@@ -47,10 +47,19 @@ package struct AuthService: Sendable {
     /// How long a reply is kept for a repeat of its request, in seconds (ffs-commlink(7)).
     package static let replyLifetime: Int64 = 86_400
 
+    /// How long the change feed keeps a change, in seconds: thirty days.
+    package static let changeLifetime: Int64 = 30 * 86_400
+
     /// Drops the replies that no repeat can ask for any more.
     package func forgetOldReplies() async throws {
         let limit = clock() + -Self.replyLifetime
         try await database.write { try $0.forgetReplies(before: limit) }
+    }
+
+    /// Drops old changes, a slice a transaction, so that orders do not wait for long.
+    package func forgetOldChanges() async throws {
+        let limit = clock() + -Self.changeLifetime
+        while try await database.write({ try $0.forgetChanges(before: limit, atMost: 5_000) }) > 0 {}
     }
 }
 
