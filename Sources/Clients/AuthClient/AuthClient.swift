@@ -29,18 +29,28 @@ package struct AuthClient: Sendable {
         try await send(AuthLogin(customer: customer, password: password, source: source), trace: trace)
     }
 
+    /// Throws `session-ended` unless the sign-in (or password change) that gave `generation` still stands.
+    package func checkSession(
+        of customer: CustomerName, generation: Int, trace: TraceID? = nil
+    ) async throws(Failure) {
+        _ = try await send(AuthSession(customer: customer, generation: generation), trace: trace)
+    }
+
     /// Everything the customer may have now, newest release first within each product; every page of it.
     ///
     /// - Parameters:
+    ///   - generation: the session's, from ``login(customer:password:source:trace:)``; `session-ended` when it is over.
     ///   - items: these alone, as far as the customer may have them, in one question; empty for everything.
     ///   - holding: an order that does not count against order limits (``AuthEntitlements/holding``).
     package func entitlements(
-        of customer: CustomerName, items: [Item] = [], holding: Int? = nil, trace: TraceID? = nil
+        of customer: CustomerName, generation: Int? = nil, items: [Item] = [], holding: Int? = nil,
+        trace: TraceID? = nil
     ) async throws(Failure) -> [Entitlement] {
         var all: [Entitlement] = []
         while true {
             let page = try await send(
-                AuthEntitlements(customer: customer, after: all.last?.item, items: items, holding: holding),
+                AuthEntitlements(
+                    customer: customer, generation: generation, after: all.last?.item, items: items, holding: holding),
                 trace: trace)
             all += page.entitlements
             guard items.isEmpty, page.more, !page.entitlements.isEmpty else { return all }
@@ -49,29 +59,39 @@ package struct AuthClient: Sendable {
 
     /// One page of what the customer may have: so many products, with what the words of `search` find in them.
     ///
-    /// - Parameter after: the last item of the page before; throws `bad-request` when it is gone meanwhile.
+    /// - Parameters:
+    ///   - generation: the session's; `session-ended` when it is over.
+    ///   - after: the last item of the page before; throws `bad-request` when it is gone meanwhile.
     /// - Returns: the page, whether another follows, and the number of products on all pages.
     package func catalogue(
-        of customer: CustomerName, search: String? = nil, after: Item? = nil, products: Int, trace: TraceID? = nil
+        of customer: CustomerName, generation: Int? = nil, search: String? = nil, after: Item? = nil, products: Int,
+        trace: TraceID? = nil
     ) async throws(Failure) -> AuthEntitlements.Reply {
         try await send(
-            AuthEntitlements(customer: customer, after: after, search: search, products: products), trace: trace)
+            AuthEntitlements(
+                customer: customer, generation: generation, after: after, search: search, products: products),
+            trace: trace)
     }
 
-    /// Authorises and records an order; the same `id` never makes a second one. Throws `not-entitled`
-    /// for the whole when one item is not allowed.
+    /// Authorises and records an order; the same `id` never makes a second one, and gets the first as long as its items
+    /// are still allowed. Throws `not-entitled` for the whole when one item is not, `session-ended` for a `generation`
+    /// that is over.
     package func order(
-        customer: CustomerName, items: [Item], source: String, id: RequestID, trace: TraceID? = nil
+        customer: CustomerName, generation: Int? = nil, items: [Item], source: String, id: RequestID,
+        trace: TraceID? = nil
     ) async throws(Failure) -> AuthOrder.Reply {
-        try await send(AuthOrder(customer: customer, items: items, source: source), id: id, trace: trace)
+        try await send(
+            AuthOrder(customer: customer, generation: generation, items: items, source: source), id: id, trace: trace)
     }
 
-    /// Changes the customer's own password; counts as a sign-in attempt.
+    /// Changes the customer's own password; counts as a sign-in attempt. Returns the generation of the session in which
+    /// it was done; every other session of the customer is over.
+    @discardableResult
     package func changePassword(
         customer: CustomerName, password: [UInt8], newPassword: [UInt8], source: String, trace: TraceID? = nil
-    ) async throws(Failure) {
+    ) async throws(Failure) -> Int {
         let change = AuthPassword(customer: customer, password: password, newPassword: newPassword, source: source)
-        _ = try await send(change, trace: trace)
+        return try await send(change, trace: trace).generation
     }
 
     /// Whether ffsauthd answers, and which version it is.

@@ -11,6 +11,8 @@ package enum FailureCode: String, Sendable, CaseIterable {
     case loginRefused = "login-refused"
     /// Too many wrong passwords from this source for this name.
     case lockedOut = "locked-out"
+    /// The customer's password, status or row has changed since they signed in, or they have expired.
+    case sessionEnded = "session-ended"
     /// The customer is not entitled to what they ask for.
     case notEntitled = "not-entitled"
     /// No such product, version, account, customer, …
@@ -46,6 +48,10 @@ package enum FailureCode: String, Sendable, CaseIterable {
         case elsewhere
     }
 
+    /// Whether a refusal is remembered like a success: an account that has ended never comes back, and one wrong
+    /// password counts once. All others may turn into success as soon as somebody mends what they name.
+    package var isFinal: Bool { self == .gone || self == .loginRefused }
+
     /// Severity for the structured log; names are swift-log's.
     package enum LogLevel: String, Sendable { case info, notice, warning, error }
 
@@ -59,7 +65,7 @@ package enum FailureCode: String, Sendable, CaseIterable {
 
     package var logLevel: LogLevel {
         switch self {
-        case .loginRefused, .notEntitled, .notFound, .exists, .gone: .info
+        case .loginRefused, .sessionEnded, .notEntitled, .notFound, .exists, .gone: .info
         case .badRequest, .notServed, .lockedOut, .busy, .draining, .denied: .notice
         case .unreachable, .noSpace: .warning
         case .corrupt, .configuration, .internal: .error
@@ -72,7 +78,7 @@ package enum FailureCode: String, Sendable, CaseIterable {
         case .badRequest, .notServed: 64  // EX_USAGE
         case .corrupt: 65  // EX_DATAERR
         case .notFound, .gone: 66  // EX_NOINPUT
-        case .loginRefused, .notEntitled, .denied, .lockedOut: 77  // EX_NOPERM
+        case .loginRefused, .sessionEnded, .notEntitled, .denied, .lockedOut: 77  // EX_NOPERM
         case .unreachable: 69  // EX_UNAVAILABLE
         case .internal: 70  // EX_SOFTWARE
         case .noSpace, .exists: 73  // EX_CANTCREAT

@@ -15,18 +15,28 @@ package struct AuthLogin: RequestMessage {
         package let customer: CustomerName
         /// How to greet them.
         package let displayName: String
+        /// Which password, status and row this sign-in was with. Whoever keeps a session gives it with every further
+        /// request, and is refused (`session-ended`) once it is no longer the customer's.
+        package let generation: Int
 
-        package init(customer: CustomerName, displayName: String) {
+        package init(customer: CustomerName, displayName: String, generation: Int) {
             self.customer = customer
             self.displayName = displayName
+            self.generation = generation
         }
 
         package init(fields: Fields) throws(Failure) {
             customer = try fields.name("customer")
             displayName = try fields.text("display-name")
+            generation = try fields.generation()
         }
 
-        package var body: [Element] { [.field("customer", customer), .field("display-name", displayName)] }
+        package var body: [Element] {
+            [
+                .field("customer", customer), .field("display-name", displayName),
+                .field("generation", generation),
+            ]
+        }
     }
 
     package init(customer: CustomerName, password: [UInt8], source: String) {
@@ -47,14 +57,45 @@ package struct AuthLogin: RequestMessage {
     }
 }
 
+/// `auth.session`: does the sign-in that gave this generation still stand? Refused as `session-ended` after a new
+/// password, a change of status, deletion, and once the customer has expired.
+package struct AuthSession: RequestMessage {
+    package typealias Reply = Done
+    package static var type: RequestType { .authSession }
+    package let customer: CustomerName
+    /// As `auth.login` or `auth.password` gave it.
+    package let generation: Int
+
+    package init(customer: CustomerName, generation: Int) {
+        self.customer = customer
+        self.generation = generation
+    }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["customer", "generation"])
+        customer = try fields.name("customer")
+        generation = try fields.generation()
+    }
+
+    package var body: [Element] { [.field("customer", customer), .field("generation", generation)] }
+}
+
 /// `auth.password`: the customer changes their own password. Counts as a login attempt.
 package struct AuthPassword: RequestMessage {
-    package typealias Reply = Done
     package static var type: RequestType { .authPassword }
     package let customer: CustomerName
     package let password: [UInt8]
     package let newPassword: [UInt8]
     package let source: String
+
+    package struct Reply: ReplyMessage {
+        /// For the session in which the password was changed: all others end.
+        package let generation: Int
+
+        package init(generation: Int) { self.generation = generation }
+        package init(fields: Fields) throws(Failure) { generation = try fields.generation() }
+        package var body: [Element] { [.field("generation", generation)] }
+    }
 
     package init(customer: CustomerName, password: [UInt8], newPassword: [UInt8], source: String) {
         self.customer = customer
@@ -136,11 +177,14 @@ package struct Entitlement: Sendable, Hashable {
 /// `auth.entitlements`: what the customer may have now, by product, newest release first within each, a page at a
 /// time. A customer who may not sign in may have nothing.
 ///
-///     <customer>acme</customer> <after product="ignite-ux" version="C.7.24"/>? <search>ignite</search>?
-///     <products>50</products>? <item product="…" version="…"/>* <holding>17</holding>? <limit>100</limit>?
+///     <customer>acme</customer> <generation>5</generation>? <after product="ignite-ux" version="C.7.24"/>?
+///     <search>ignite</search>? <products>50</products>? <item product="…" version="…"/>* <holding>17</holding>?
+///     <limit>100</limit>?
 package struct AuthEntitlements: RequestMessage {
     package static var type: RequestType { .authEntitlements }
     package let customer: CustomerName
+    /// The sign-in in whose session this is asked; nil for none.
+    package let generation: Int?
     /// The last item of the page before.
     package let after: Item?
     /// Words, each of which must occur in the product's name, version, title or summary; case does not matter.
@@ -185,10 +229,11 @@ package struct AuthEntitlements: RequestMessage {
     }
 
     package init(
-        customer: CustomerName, after: Item? = nil, search: String? = nil, products: Int? = nil, items: [Item] = [],
-        holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
+        customer: CustomerName, generation: Int? = nil, after: Item? = nil, search: String? = nil,
+        products: Int? = nil, items: [Item] = [], holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
     ) {
         self.customer = customer
+        self.generation = generation
         self.after = after
         self.search = search
         self.products = products
@@ -198,8 +243,9 @@ package struct AuthEntitlements: RequestMessage {
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "after", "search", "products", "item", "holding", "limit"])
+        try fields.allowOnly(["customer", "generation", "after", "search", "products", "item", "holding", "limit"])
         customer = try fields.name("customer")
+        generation = try fields.optionalGeneration()
         after = try fields.optionalItem("after")
         search = try fields.optionalLine("search", bytes: Self.searchBytes)
         products = try fields.optionalInteger("products", in: PageBudget.limits)
@@ -216,6 +262,7 @@ package struct AuthEntitlements: RequestMessage {
 
     package var body: [Element] {
         var body: [Element] = [.field("customer", customer)] + items.map(\.element)
+        if let generation { body.append(.field("generation", generation)) }
         if let after { body.append(after.element(named: "after")) }
         if let search { body.append(.field("search", search)) }
         if let products { body.append(.field("products", products)) }
@@ -225,10 +272,13 @@ package struct AuthEntitlements: RequestMessage {
 }
 
 /// `auth.order`: authorises exactly these items at the moment of choice and records the order.
-/// Refused as a whole (`not-entitled`) when one item is not allowed.
+/// Refused as a whole (`not-entitled`) when one item is not allowed. The same id gets the same order, as long as its
+/// items are still allowed.
 package struct AuthOrder: RequestMessage {
     package static var type: RequestType { .authOrder }
     package let customer: CustomerName
+    /// The sign-in in whose session this is asked; nil for none.
+    package let generation: Int?
     /// At most ``mostItems``, none twice.
     package let items: [Item]
     package let source: String
@@ -262,15 +312,17 @@ package struct AuthOrder: RequestMessage {
         }
     }
 
-    package init(customer: CustomerName, items: [Item], source: String) {
+    package init(customer: CustomerName, generation: Int? = nil, items: [Item], source: String) {
         self.customer = customer
+        self.generation = generation
         self.items = items
         self.source = source
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "item", "source"])
+        try fields.allowOnly(["customer", "generation", "item", "source"])
         customer = try fields.name("customer")
+        generation = try fields.optionalGeneration()
         items = try fields.items()
         guard items.count <= Self.mostItems, Set(items).count == items.count else {
             throw Failure(.badRequest, "an order has at most \(Self.mostItems) items, each named once")
@@ -279,11 +331,17 @@ package struct AuthOrder: RequestMessage {
     }
 
     package var body: [Element] {
-        [.field("customer", customer)] + items.map(\.element) + [.field("source", source)]
+        var body: [Element] = [.field("customer", customer)]
+        if let generation { body.append(.field("generation", generation)) }
+        return body + items.map(\.element) + [.field("source", source)]
     }
 }
 
 extension Fields {
+    func generation() throws(Failure) -> Int { try integer("generation", in: 0...Int.max) }
+
+    func optionalGeneration() throws(Failure) -> Int? { optional("generation") == nil ? nil : try generation() }
+
     /// Bytes in a password: what crypt(3) takes.
     package static let passwordBytes = 511
 

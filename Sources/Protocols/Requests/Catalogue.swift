@@ -19,12 +19,13 @@ package enum Link: String, Sendable, CaseIterable {
     package var hasKeyBag: Bool { self != .control && self != .signIn }
 }
 
-/// Every request type and which links may send it: the table behind "anything else is refused and logged".
+/// Every request type, and its row: which links may send it, which is the table behind "anything else is refused and logged".
 /// To add one: a case here, its fields in a file of this module, the client's call, the handler in the service's
 /// request table (the compiler and ffs-commlink(7)'s check then ask for the rest).
 package enum RequestType: String, Sendable, CaseIterable {
     case ping
     case authLogin = "auth.login"
+    case authSession = "auth.session"
     case authEntitlements = "auth.entitlements"
     case authPassword = "auth.password"
     case authOrder = "auth.order"
@@ -55,32 +56,41 @@ package enum RequestType: String, Sendable, CaseIterable {
     case ftpRestart = "ftp.restart"
     case ftpLimits = "ftp.status"
 
-    /// The links on which the request is served.
-    package var links: Set<Link> {
-        switch self {
-        case .ping: Set(Link.allCases)
-        case .authLogin, .authEntitlements, .authOrder: [.webInternal, .storageWeb, .control]
-        case .authPassword: [.webInternal, .control]
-        case .stageCreate, .stageStatus: [.webStorage, .signIn, .control]
-        case .stageExtend, .stageRevoke, .stageList: [.webStorage, .control]
-        case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerList, .customerDelete,
-            .productUpdate, .productList, .entitlementGrant, .entitlementRevoke, .entitlementList, .orderList,
-            .nodeRegister, .nodeList, .daemonStatus, .daemonReload, .ftpWho, .ftpKick, .ftpDrain, .ftpRestart,
-            .ftpLimits:
-            [.control]
-        }
+    /// What the catalogue says of a type: the one table of all of them.
+    package struct Row: Sendable {
+        /// The links on which the request is served.
+        package let links: Set<Link>
+        package let repeats: Repeats
     }
 
-    /// Whether the request may change something, so that its reply is worth remembering for long (ffs-commlink(7)).
-    package var changes: Bool {
-        switch self {
-        case .ping, .authLogin, .authEntitlements, .stageStatus, .stageList, .customerList, .productList,
-            .entitlementList, .orderList, .nodeList, .daemonStatus, .ftpWho, .ftpLimits:
-            false
-        case .authPassword, .authOrder, .stageCreate, .stageExtend, .stageRevoke, .contentRegister, .contentWithdraw,
-            .customerCreate, .customerUpdate, .customerDelete, .productUpdate, .entitlementGrant, .entitlementRevoke,
-            .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart:
-            true
+    /// What becomes of a request that comes again under its id (ffs-commlink(7)). While the first one runs, a repeat
+    /// gets the same reply, except under `.known`.
+    package enum Repeats: Sendable {
+        /// It changes nothing: it is carried out again, and the answer is today's.
+        case again
+        /// It changes something: the reply is remembered for a day.
+        case remembered
+        /// The service finds by the id what it has done already, and whether that still stands.
+        case known
+    }
+
+    package var row: Row {
+        let auth: Set<Link> = [.webInternal, .storageWeb, .control]
+        return switch self {
+        case .ping: Row(links: Set(Link.allCases), repeats: .again)
+        case .authLogin, .authEntitlements: Row(links: auth, repeats: .again)
+        case .authOrder: Row(links: auth, repeats: .known)
+        case .authSession: Row(links: [.webInternal, .control], repeats: .again)
+        case .authPassword: Row(links: [.webInternal, .control], repeats: .remembered)
+        case .stageCreate: Row(links: [.webStorage, .signIn, .control], repeats: .known)
+        case .stageStatus: Row(links: [.webStorage, .signIn, .control], repeats: .again)
+        case .stageExtend, .stageRevoke: Row(links: [.webStorage, .control], repeats: .remembered)
+        case .stageList: Row(links: [.webStorage, .control], repeats: .again)
+        case .customerList, .productList, .entitlementList, .orderList, .nodeList, .daemonStatus, .ftpWho, .ftpLimits:
+            Row(links: [.control], repeats: .again)
+        case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerDelete, .productUpdate,
+            .entitlementGrant, .entitlementRevoke, .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart:
+            Row(links: [.control], repeats: .remembered)
         }
     }
 }

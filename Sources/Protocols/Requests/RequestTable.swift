@@ -52,7 +52,7 @@ package struct RequestTable: Sendable {
             link: link, peer: peer, id: request.id, trace: request.trace ?? TraceID.random())
         do {
             guard let type = RequestType(rawValue: request.type), let handler = handlers[type],
-                type.links.contains(link)
+                type.row.links.contains(link)
             else {
                 throw Failure(
                     .notServed, "this daemon does not serve \(printable(request.type)) on the \(link.rawValue) link")

@@ -73,28 +73,43 @@ extension AuthService {
         let fingerprint = Self.fingerprint(message)
         let now = clock()
         return try await database.write { db in
-            if let earlier: Message.Reply = try Self.earlierReply(context.id, fingerprint, db) { return earlier }
+            if let earlier: Message.Reply = try Self.earlierReply(context.id, fingerprint, at: now, db) {
+                return earlier
+            }
             let reply = try change(db)
-            let document = Document(request: Message.type.rawValue, id: context.id, trace: context.trace)
-                .reply(reply.body)
-            try db.store(
-                StoredReply(fingerprint: fingerprint, document: document.serialized(), at: now), to: context.id)
+            try Self.remember(reply, to: message, context, at: now, db)
             return reply
         }
+    }
+
+    /// Keeps the reply for repeats, in the transaction that made it true.
+    static func remember<Message: RequestMessage>(
+        _ reply: Message.Reply, to message: Message, _ context: RequestContext, at now: Timestamp,
+        _ db: any MasterWriting
+    ) throws {
+        let document = Document(request: Message.type.rawValue, id: context.id, trace: context.trace).reply(reply.body)
+        try db.store(
+            StoredReply(fingerprint: fingerprint(message), document: document.serialized(), at: now), to: context.id)
     }
 
     /// The reply this very request had before; nil when it is new.
     func repeated<Message: RequestMessage>(
         _ message: Message, _ context: RequestContext
     ) async throws -> Message.Reply? {
-        let fingerprint = Self.fingerprint(message)
-        return try await database.read { try Self.earlierReply(context.id, fingerprint, $0) }
+        let now = clock()
+        return try await database.read { try Self.earlierReply(to: message, context, at: now, $0) }
+    }
+
+    static func earlierReply<Message: RequestMessage>(
+        to message: Message, _ context: RequestContext, at now: Timestamp, _ db: any MasterReading
+    ) throws -> Message.Reply? {
+        try earlierReply(context.id, fingerprint(message), at: now, db)
     }
 
     private static func earlierReply<Reply: ReplyMessage>(
-        _ id: RequestID, _ fingerprint: String, _ db: any MasterReading
+        _ id: RequestID, _ fingerprint: String, at now: Timestamp, _ db: any MasterReading
     ) throws -> Reply? {
-        guard let stored = try db.storedReply(to: id) else { return nil }
+        guard let stored = try db.storedReply(to: id), now - stored.at < replyLifetime else { return nil }
         guard stored.fingerprint == fingerprint else {
             throw Failure(.badRequest, "this request's id was another request's; every request needs an id of its own")
         }
@@ -102,12 +117,13 @@ extension AuthService {
         return try Reply(fields: Fields(try document.success(), of: document.type))
     }
 
-    /// Without passwords: an unsalted digest of one would be worth stealing.
+    /// Without passwords: an unsalted digest of one would be worth stealing. Without the generation: a repeat may come from
+    /// the session after.
     private static func fingerprint<Message: RequestMessage>(_ message: Message) -> String {
-        let secrets: Set<String> = ["password", "new-password"]
+        let left: Set<String> = ["password", "new-password", "generation"]
         var digest = SHA256()
         digest.update(data: Array(Message.type.rawValue.utf8))
-        for element in message.body where !secrets.contains(element.name) { digest.update(data: element.serialized()) }
+        for element in message.body where !left.contains(element.name) { digest.update(data: element.serialized()) }
         return Hex.string(digest.finalize())
     }
 }

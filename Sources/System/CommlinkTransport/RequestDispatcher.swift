@@ -15,9 +15,7 @@ final class RequestDispatcher: Sendable {
     private let limits: TobjLimits
     private let maximum: Int
     private let running = Atomic(0)
-    /// Reads are many and repeating one does no harm, so they must not push changes out of memory.
-    private let reads = ReplyMemory(capacity: 16_384, byteCapacity: 16 << 20)
-    private let changes = ReplyMemory(capacity: 1 << 20, byteCapacity: 256 << 20)
+    private let memory = ReplyMemory(capacity: 1 << 20, byteCapacity: 256 << 20)
     private let timers: [RequestType: Timer]
 
     /// `limits.size` also bounds the replies. `maximum`: requests worked on at once; more are answered `busy`.
@@ -46,7 +44,9 @@ final class RequestDispatcher: Sendable {
             return deliver(Document(request: "invalid", id: Self.id(in: bytes, limits)).reply(error).serialized())
         }
         let type = RequestType(rawValue: request.type)
-        let memory = type?.changes == true ? changes : reads
+        // An unknown type is refused, and nothing of it remembered.
+        let repeats = type?.row.repeats ?? .again
+        guard repeats != .known else { return run(request, type, peer: peer) { reply, _ in deliver(reply) } }
         let now = Self.uptime()
         switch memory.admit(request.id, fingerprint: Self.fingerprint(request), now: now, waiter: deliver) {
         case .first: break
@@ -57,12 +57,21 @@ final class RequestDispatcher: Sendable {
             logger.notice("request refused", metadata: ["peer": "\(peer)", "reason": "\(failure)"])
             return deliver(request.reply(failure).serialized())
         }
+        run(request, type, peer: peer) { [memory] reply, failure in
+            let keep = repeats == .remembered && failure?.code.isFinal ?? true
+            memory.finish(request.id, reply: reply, keep: keep, now: now)
+            deliver(reply)
+        }
+    }
+
+    /// Has the handler answer; `done` is called exactly once, on any thread, with the reply and what it refuses.
+    private func run(
+        _ request: Document, _ type: RequestType?, peer: String, _ done: @escaping @Sendable ([UInt8], Failure?) -> Void
+    ) {
         guard running.add(1, ordering: .relaxed).newValue <= maximum else {
             running.subtract(1, ordering: .relaxed)
             let failure = Failure(.busy, "the daemon works on \(maximum) requests already; try again", retryAfter: 1)
-            let reply = request.reply(failure).serialized()
-            memory.finish(request.id, reply: reply, keep: false, now: now)
-            return deliver(reply)
+            return done(request.reply(failure).serialized(), failure)
         }
         // At once, on the connection's own thread, as far as it goes without waiting: a short request wakes no other.
         Task.immediate { [self] in
@@ -73,8 +82,7 @@ final class RequestDispatcher: Sendable {
             running.subtract(1, ordering: .relaxed)
             let (reply, failure) = serialize(answer, to: request)
             record(type, failure, nanoseconds: DispatchTime.now().uptimeNanoseconds - start)
-            memory.finish(request.id, reply: reply, keep: failure.map { $0.code.retry == .never } ?? true, now: now)
-            deliver(reply)
+            done(reply, failure)
         }
     }
 

@@ -50,7 +50,7 @@ import Tobj
 
     @Test("administration is for the control socket alone")
     func administration() {
-        for type in RequestType.allCases where type.links != [.control] {
+        for type in RequestType.allCases where type.row.links != [.control] {
             #expect(type == .ping || type.rawValue.hasPrefix("auth.") || type.rawValue.hasPrefix("stage."))
         }
     }
@@ -70,11 +70,18 @@ import Tobj
         #expect(!String(decoding: refused.serialized(), as: UTF8.self).contains("unknown customer"))
     }
 
-    @Test("reads change nothing by their names; everything else is remembered for long")
-    func changes() {
+    @Test("what reads, by its name, is carried out again; orders and accounts are known by id; all else is remembered")
+    func repeats() {
         for type in RequestType.allCases {
-            let reads = [".list", ".status", ".login", ".entitlements"].contains { type.rawValue.hasSuffix($0) }
-            #expect(type.changes == !(reads || type == .ping), "\(type)")
+            let reads = [".list", ".status", ".login", ".session", ".entitlements"].contains {
+                type.rawValue.hasSuffix($0)
+            }
+            let expected: RequestType.Repeats =
+                switch type {
+                case .authOrder, .stageCreate: .known
+                default: reads || type == .ping ? .again : .remembered
+                }
+            #expect(type.row.repeats == expected, "\(type)")
         }
     }
 
@@ -87,7 +94,7 @@ import Tobj
             let section = sections.first { $0.contains(entry) }
             #expect(section != nil, "ffs-commlink(7) has no entry for \(type.rawValue)")
             let heading = section?.prefix { $0 != "\n" } ?? ""
-            for link in type.links where !heading.contains("every link") {
+            for link in type.row.links where !heading.contains("every link") {
                 #expect(heading.contains(link.rawValue), "ffs-commlink(7): \(type.rawValue) on \(link.rawValue)")
             }
         }

@@ -36,13 +36,16 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
         let bytes: [UInt8] = [0xC3, 0xBC, 0x3C, 0x26, 0x00, 0xFF]
         try roundTrip(
             AuthLogin(customer: acme, password: bytes, source: "2001:db8::1"),
-            AuthLogin.Reply(customer: acme, displayName: "ACME <GmbH> & Söhne"))
-        try roundTrip(AuthPassword(customer: acme, password: bytes, newPassword: [], source: "-"), Done())
+            AuthLogin.Reply(customer: acme, displayName: "ACME <GmbH> & Söhne", generation: Int.max))
+        try roundTrip(
+            AuthPassword(customer: acme, password: bytes, newPassword: [], source: "-"),
+            AuthPassword.Reply(generation: 0))
+        try roundTrip(AuthSession(customer: acme, generation: 7), Done())
         let offer = Entitlement(
             item: item, title: "T", summary: "", size: Int.max, files: 0, released: now, until: nil, policy: .cut)
         try roundTrip(AuthEntitlements(customer: acme), AuthEntitlements.Reply(entitlements: [offer], more: true))
         try roundTrip(
-            AuthEntitlements(customer: acme, after: item, holding: 3, limit: 1),
+            AuthEntitlements(customer: acme, generation: 5, after: item, holding: 3, limit: 1),
             AuthEntitlements.Reply(entitlements: []))
         try roundTrip(
             AuthEntitlements(customer: acme, after: item, search: "Größe 2", products: 50),
@@ -53,7 +56,7 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
             _ = try AuthEntitlements(fields: Fields(mixed.body, of: "auth.entitlements"))
         }
         try roundTrip(
-            AuthOrder(customer: acme, items: [item], source: "192.0.2.1"),
+            AuthOrder(customer: acme, generation: 0, items: [item], source: "192.0.2.1"),
             AuthOrder.Reply(order: 1, policy: .finish, until: now))
     }
 

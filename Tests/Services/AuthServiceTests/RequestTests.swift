@@ -1,6 +1,7 @@
 import AuthClient
 import FFSModel
 import Requests
+import TestSupport
 import Testing
 import Tobj
 
@@ -62,6 +63,102 @@ import Tobj
         restarted.clock.advance(AuthService.replyLifetime + 1)
         try await restarted.service.forgetOldReplies()
         #expect(try await failure { try await restarted.order(acme, [tool], id: id) }.code == .notEntitled)
+    }
+
+    /// An order that was placed while nothing could be staged is worth nothing once what it holds is revoked.
+    @Test func aRepeatedOrderIsAuthorisedAnew() async throws {
+        let harness = try Harness()
+        let acme = try await harness.customer()
+        let tool = try await harness.content("tool", "1")
+        let grant = try await harness.grant(acme, "tool", policy: .finish, orderLimit: 1)
+        let id = RequestID.random()
+        let first = try await harness.order(acme, [tool], id: id)
+        _ = try await harness.operators.send(EntitlementRevoke(.id(grant.id)))
+        #expect(try await failure { try await harness.order(acme, [tool], id: id) }.code == .notEntitled)
+        // Granted again on other terms: the same order, on those terms, and counted against them.
+        let until = harness.clock.now + 500
+        try await harness.grant(acme, "tool", until: until, policy: .cut, orderLimit: 1)
+        let again = try await harness.order(acme, [tool], id: id)
+        #expect(again.order == first.order)
+        #expect(again.policy == .cut && again.until == until)
+        #expect(try await failure { try await harness.order(acme, [tool]) }.code == .notEntitled)
+        for status in [CustomerRecord.Status.disabled, .active] {
+            _ = try await harness.operators.send(CustomerUpdate(customer: acme, status: status))
+            let repeated = try? await harness.order(acme, [tool], id: id)
+            #expect((repeated != nil) == (status == .active))
+        }
+    }
+
+    /// A session carries the generation of its sign-in; each thing that should end it does.
+    @Test func sessionsEndWithThePasswordTheStatusAndTheRow() async throws {
+        let harness = try Harness()
+        let acme = try await harness.customer()
+        let tool = try await harness.content("tool", "1")
+        try await harness.grant(acme, "tool")
+        func generation(_ password: [UInt8] = .correct) async throws -> Int {
+            try await harness.login(acme, password).generation
+        }
+        /// How the requests of a session are answered: "" for done.
+        func answers(_ generation: Int) async throws -> Set<String> {
+            var codes: Set<String> = []
+            func note(_ body: () async throws -> Void) async throws {
+                do {
+                    try await body()
+                    codes.insert("")
+                } catch let failure as Failure { codes.insert(failure.code.rawValue) }
+            }
+            try await note { try await harness.web.checkSession(of: acme, generation: generation) }
+            try await note { _ = try await harness.web.entitlements(of: acme, generation: generation) }
+            try await note {
+                _ = try await harness.web.order(
+                    customer: acme, generation: generation, items: [tool], source: "-", id: .random())
+            }
+            return codes
+        }
+        var session = try await generation()
+        #expect(try await generation() == session)
+        #expect(try await answers(session) == [""])
+
+        _ = try await harness.operators.send(CustomerUpdate(customer: acme, password: .wrong))
+        #expect(try await answers(session) == ["session-ended"])
+        session = try await generation(.wrong)
+
+        // One's own change: the session in which it was made goes on, every other one ends.
+        let own = try await harness.web.changePassword(
+            customer: acme, password: .wrong, newPassword: .correct, source: "-")
+        #expect(try await answers(session) == ["session-ended"])
+        #expect(try await answers(own) == [""])
+        session = own
+
+        for status in [CustomerRecord.Status.disabled, .active] {
+            _ = try await harness.operators.send(CustomerUpdate(customer: acme, status: status))
+            #expect(try await answers(session) == ["session-ended"], "\(status)")
+        }
+        session = try await generation()
+        _ = try await harness.operators.send(CustomerUpdate(customer: acme, expires: .at(harness.clock.now + 5)))
+        #expect(try await answers(session) == [""])
+        harness.clock.advance(5)
+        #expect(try await answers(session) == ["session-ended"])
+        _ = try await harness.operators.send(CustomerUpdate(customer: acme, expires: .never))
+
+        // A renewed hash is no new password.
+        var settings = SignInSettings.fast
+        settings.hashCost = 2
+        try harness.service.apply(settings)
+        #expect(try await generation() == session)
+        #expect(try await answers(session) == [""])
+
+        // By an operator's own SQL as well.
+        try await command(
+            "sqlite3", harness.path, "UPDATE customers SET status = 'disabled'; UPDATE customers SET status = 'active'"
+        ).succeeded()
+        #expect(try await answers(session) == ["session-ended"])
+        session = try await generation()
+
+        _ = try await harness.operators.send(CustomerDelete(customer: acme))
+        #expect(try await answers(session) == ["session-ended"])
+        try await harness.customer()
+        #expect(try await answers(session) == ["session-ended"])
     }
 
     @Test func ordersAtOnceDoNotPassALimit() async throws {

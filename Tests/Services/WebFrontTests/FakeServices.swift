@@ -63,7 +63,7 @@ final class FakeServices: Sendable {
                 guard state.passwords[request.customer.text].map({ Array($0.utf8) }) == request.password else {
                     throw Failure(.loginRefused, "refused")
                 }
-                return AuthLogin.Reply(customer: request.customer, displayName: "Acme <Corp> & Söhne")
+                return AuthLogin.Reply(customer: request.customer, displayName: "Acme <Corp> & Söhne", generation: 1)
             }
         }
         table.on(AuthEntitlements.self) { _, _ in
@@ -83,7 +83,7 @@ final class FakeServices: Sendable {
                     throw Failure(.loginRefused, "refused")
                 }
                 state.passwords[request.customer.text] = String(decoding: request.newPassword, as: UTF8.self)
-                return Done()
+                return AuthPassword.Reply(generation: 2)
             }
         }
         return table

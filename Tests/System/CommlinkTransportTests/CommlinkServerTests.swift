@@ -23,7 +23,7 @@ struct CommlinkServerTests {
         }
         let entitlements = try await client.send(AuthEntitlements(customer: CustomerName("acme")))
         #expect(entitlements.entitlements.count == 200)
-        await #expect { _ = try await client.send(order("busy")) } throws: { ($0 as? Failure)?.code == .busy }
+        await #expect { _ = try await client.send(change("fail busy")) } throws: { ($0 as? Failure)?.code == .busy }
         await #expect {
             _ = try await client.send(StageStatus(account: AccountID("abcdefghijklmnop")))
         } throws: { ($0 as? Failure)?.code == .notServed }
@@ -39,14 +39,14 @@ struct CommlinkServerTests {
         let ledger = Ledger()
         let running = try await RunningServer(keys, table(ledger))
         let client = running.client(keys)
-        async let slow = client.send(order("sleep 2000"))
+        async let slow = client.send(change("sleep 2000"))
         try await ledger.begun(1)
         // Sent later, answered earlier.
-        _ = try await client.send(order())
+        _ = try await client.send(change())
         #expect(ledger.peak == 2)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<300 {
-                group.addTask { _ = try await client.send(order("sleep 50")) }
+                group.addTask { _ = try await client.send(change("sleep 50")) }
             }
             try await group.waitForAll()
         }
@@ -66,24 +66,46 @@ struct CommlinkServerTests {
         let client = running.client(keys)
         let id = RequestID.random()
         let replies = try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<20 { group.addTask { try await client.send(order("sleep 50"), id: id).order } }
+            for _ in 0..<20 { group.addTask { try await client.send(change("sleep 50"), id: id).generation } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(Set(replies).count == 1)
-        #expect(try await client.send(order("sleep 50"), id: id).order == replies[0])
+        #expect(try await client.send(change("sleep 50"), id: id).generation == replies[0])
         #expect(ledger.count(id) == 1)
         // The same id for something else is a mistake of the caller's.
-        await #expect { _ = try await client.send(order("other"), id: id) } throws: {
+        await #expect { _ = try await client.send(change("other"), id: id) } throws: {
             ($0 as? Failure)?.code == .badRequest
         }
-        // What may succeed later is not remembered.
-        let busy = RequestID.random()
-        for _ in 0..<2 {
-            await #expect { _ = try await client.send(order("busy"), id: busy) } throws: {
-                ($0 as? Failure)?.code == .busy
+        await client.close()
+        try await running.stop()
+    }
+
+    @Test("a refusal is remembered only if nothing can mend it; what reads, or knows its ids itself, is asked again")
+    func repeats() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let ledger = Ledger()
+        let running = try await RunningServer(keys, table(ledger))
+        let client = running.client(keys)
+        for code in FailureCode.allCases {
+            let id = RequestID.random()
+            for _ in 0..<2 {
+                await #expect { _ = try await client.send(change("fail \(code.rawValue)"), id: id) } throws: {
+                    ($0 as? Failure)?.code == code
+                }
             }
+            #expect(ledger.count(id) == ([.gone, .loginRefused].contains(code) ? 1 : 2), "\(code)")
         }
-        #expect(ledger.count(busy) == 2)
+        let acme = try CustomerName("acme")
+        let item = Item(product: try ProductName("p"), version: try VersionName("1"))
+        let (order, login) = (RequestID.random(), RequestID.random())
+        for _ in 0..<2 {
+            _ = try await client.send(AuthOrder(customer: acme, items: [item], source: "-"), id: order)
+            _ = try await client.send(AuthLogin(customer: acme, password: [], source: "-"), id: login)
+        }
+        #expect(ledger.count(order) == 2)
+        #expect(ledger.count(login) == 2)
         await client.close()
         try await running.stop()
     }
@@ -106,7 +128,7 @@ struct CommlinkServerTests {
                     group.addTask {
                         var done = 0
                         while !Task.isCancelled {
-                            _ = try await client.send(order("sleep 1"))
+                            _ = try await client.send(change("sleep 1"))
                             done += 1
                         }
                         return done
@@ -162,18 +184,23 @@ struct CommlinkServerTests {
         let directory = try KeyDirectory()
         try directory.writeBag()
         let keys = try directory.store()
-        let running = try await RunningServer(keys, table(Ledger()))
+        let ledger = Ledger()
+        let running = try await RunningServer(keys, table(ledger))
         var settings = CommlinkSettings()
         settings.reconnectPackets = 16
         let client = running.client(keys, settings: settings)
-        for _ in 0..<100 { _ = try await client.send(Ping()) }
+        let acme = try CustomerName("acme")
+        let login = AuthLogin(customer: acme, password: [], source: "-")
+        for _ in 0..<100 { _ = try await client.send(login) }
+        #expect(ledger.peers.count >= 7)
         await client.close()
         settings = CommlinkSettings()
         settings.reconnectSeconds = 1
         let other = running.client(keys, settings: settings)
-        for _ in 0..<8 {
-            _ = try await other.send(Ping())
-            try await Task.sleep(for: .milliseconds(300))
+        let before = ledger.peers.count
+        try await eventually("two more connections") {
+            _ = try await other.send(login)
+            return ledger.peers.count >= before + 2
         }
         await other.close()
         try await running.stop()
@@ -221,10 +248,12 @@ struct CommlinkServerTests {
         let ledger = Ledger()
         let running = try await RunningServer(keys, table(ledger))
         let client = running.client(keys)
-        async let reply = client.send(order("sleep 300"))
+        async let reply = client.send(change("wait"))
         try await ledger.begun(1)
+        running.server.shutdown()
+        ledger.release()
         try await running.stop()
-        #expect(try await reply.order == 1)
+        #expect(try await reply.generation == 1)
         await client.close()
     }
 

@@ -64,6 +64,15 @@ final class Ledger: Sendable {
     var nothingTwice: Bool { calls.withLock { $0.values.allSatisfy { $0 == 1 } } }
     func count(_ id: RequestID) -> Int { calls.withLock { $0[id] ?? 0 } }
 
+    /// Lets `wait` go on.
+    func release() { released.withLock { $0 = true } }
+    fileprivate func wait() async throws { try await eventually("release") { released.withLock { $0 } } }
+    private let released = Mutex(false)
+
+    /// The clients' addresses and ports, of `auth.login`.
+    var peers: Set<String> { seen.withLock { $0 } }
+    fileprivate let seen = Mutex<Set<String>>([])
+
     func enter() { running.withLock { $0 = ($0.now + 1, max($0.peak, $0.now + 1)) } }
     func leave() { running.withLock { $0.now -= 1 } }
 
@@ -75,7 +84,7 @@ final class Ledger: Sendable {
     var total: Int { calls.withLock { $0.values.reduce(0, +) } }
 }
 
-/// `auth.order` stands for a request that changes something; its source says how long it takes, or that it fails.
+/// `auth.password` stands for a request that changes something; its source says how long it takes, or that it fails.
 func table(_ ledger: Ledger) -> RequestTable {
     var table = RequestTable(daemon: "ffstest", version: "1") { Timestamp(seconds: 1_000_000_000) }
     table.on(AuthEntitlements.self) { _, _ in
@@ -87,23 +96,33 @@ func table(_ ledger: Ledger) -> RequestTable {
                     released: Timestamp(seconds: 0), until: nil, policy: .finish)
             })
     }
-    table.on(AuthOrder.self) { message, context in
+    table.on(AuthPassword.self) { message, context in
         ledger.calls.withLock { $0[context.id, default: 0] += 1 }
         ledger.enter()
         defer { ledger.leave() }
         if message.source.hasPrefix("sleep ") {
             try await Task.sleep(for: .milliseconds(Int(message.source.dropFirst(6)) ?? 0))
         }
-        if message.source == "busy" { throw Failure(.busy, "later") }
-        return AuthOrder.Reply(order: ledger.total, policy: .finish, until: nil)
+        if message.source == "wait" { try await ledger.wait() }
+        if message.source.hasPrefix("fail ") {
+            throw Failure(FailureCode(rawValue: String(message.source.dropFirst(5))) ?? .internal, "no")
+        }
+        return AuthPassword.Reply(generation: ledger.total)
+    }
+    table.on(AuthOrder.self) { _, context in
+        ledger.calls.withLock { $0[context.id, default: 0] += 1 }
+        return AuthOrder.Reply(order: 1, policy: .finish, until: nil)
+    }
+    table.on(AuthLogin.self) { message, context in
+        ledger.seen.withLock { _ = $0.insert(context.peer) }
+        ledger.calls.withLock { $0[context.id, default: 0] += 1 }
+        return AuthLogin.Reply(customer: message.customer, displayName: "x", generation: 1)
     }
     return table
 }
 
-func order(_ source: String = "-") throws -> AuthOrder {
-    AuthOrder(
-        customer: try CustomerName("acme"),
-        items: [Item(product: try ProductName("p"), version: try VersionName("1"))], source: source)
+func change(_ source: String = "-") throws -> AuthPassword {
+    AuthPassword(customer: try CustomerName("acme"), password: [1], newPassword: [2], source: source)
 }
 
 /// A server on free ports of the loopback interface, running until ``stop()``.

@@ -29,7 +29,9 @@ struct IndependentClientTests {
         #expect(pong.output.lines.count == 3)
         #expect(pong.output.contains("<daemon>ffstest</daemon>"))
         let id = "0123456789abcdef0123456789abcdef"
-        let words = ["--id", id, "auth.order", "customer=acme", "item=p,1", "source=caf\u{E9} & <tag>"]
+        let words = [
+            "--id", id, "auth.password", "customer=acme", "password=x", "new-password=y", "source=caf\u{E9} & <tag>",
+        ]
         let first = try await ffs2(directory, port, words[0], words[1], words[2], words[3], words[4], words[5])
             .succeeded()
         let second = try await ffs2(directory, port, words[0], words[1], words[2], words[3], words[4], words[5])
@@ -38,7 +40,8 @@ struct IndependentClientTests {
         #expect(ledger.count(try #require(RequestID(id))) == 1)
         let large = try await ffs2(directory, port, "auth.entitlements", "customer=acme").succeeded()
         #expect(large.output.utf8.count > 200_000)
-        let refused = try await ffs2(directory, port, "auth.order", "customer=acme", "item=p,1", "source=busy")
+        let refused = try await ffs2(
+            directory, port, "auth.password", "customer=acme", "password=x", "new-password=y", "source=fail busy")
         #expect(refused.status == 1)
         #expect(refused.output.contains("code=\"busy\" retry=\"later\""))
         try await running.stop()
@@ -73,7 +76,7 @@ struct IndependentClientTests {
         let client = CommlinkClient(
             link: keys.link, host: "127.0.0.1", ports: rewriter.port...rewriter.port, bags: keys, settings: settings,
             logger: quiet)
-        await #expect { _ = try await client.send(order()) } throws: { error in
+        await #expect { _ = try await client.send(change()) } throws: { error in
             (error as? Failure)?.code == .unreachable && "\(error)".contains("NAT")
         }
         #expect(pages.all.contains { $0.contains("code=port-mismatch") && $0.contains("NAT") })
@@ -88,7 +91,7 @@ struct IndependentClientTests {
         let through = CommlinkClient(
             link: keys.link, host: "127.0.0.1", ports: second.port...second.port, bags: keys, settings: settings,
             logger: quiet)
-        _ = try await through.send(order())
+        _ = try await through.send(change())
         #expect(ledger.total == 1)
         await through.close()
         try await second.stop()

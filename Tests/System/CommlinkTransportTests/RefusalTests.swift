@@ -225,7 +225,7 @@ struct RefusalTests {
         let running = try await RunningServer(keys, table(Ledger()))
         let bag = keys.bags.current
         let port = running.ports.lowerBound
-        let slow = Document(request: "auth.order", body: try order("sleep 200").body)
+        let slow = Document(request: "auth.password", body: try change("sleep 200").body)
         let events = try await blocking { () -> [ClientConnection.Event] in
             let socket = try RawSocket(port: port)
             var random = SystemRandomNumberGenerator()

@@ -27,6 +27,11 @@ package struct Credentials: Sendable {
     package let expires: Timestamp?
     /// nil when nobody can sign in by password.
     package let password: PasswordHash?
+    /// Another number after every change of password or status, and in another row of the same name.
+    package let generation: Int
+
+    /// Whether the right password opens the door.
+    func mayEnter(at now: Timestamp) -> Bool { status == .active && expires.map { $0 > now } ?? true }
 }
 
 /// A version that a customer may order now, and the grant that lets them.
@@ -121,6 +126,7 @@ package protocol MasterReading {
     /// Products of which ``offers(_:after:products:limit:)`` has something, on all pages.
     func productCount(_ selection: OfferSelection) throws -> Int
     /// The offer of just this item; nil when the customer may not order it.
+    /// - Parameter holding: an order that does not count against order limits.
     func offer(of item: Item, to customer: CustomerName, at now: Timestamp, holding: Int?) throws -> Offer?
 
     func entitlement(_ id: Int) throws -> EntitlementRecord?
@@ -158,6 +164,7 @@ package protocol MasterWriting: MasterReading {
     ) throws -> Bool
     func setPassword(_ password: PasswordHash, of customer: CustomerName, at: Timestamp) throws
     /// Puts `renewed` in the place of `old`, a hash of the same password; nothing when `old` is no longer there.
+    /// The generation stays: it is the same password.
     func renewPassword(_ old: PasswordHash, by renewed: PasswordHash, of customer: CustomerName) throws
     func delete(_ customer: CustomerName) throws -> Bool
 
@@ -173,6 +180,8 @@ package protocol MasterWriting: MasterReading {
 
     /// Returns the order's number.
     func insert(_ order: NewOrder) throws -> Int
+    /// From now on the order counts against the grants of these offers of its items.
+    func charge(_ order: Int, to offers: [Offer]) throws
 
     func upsert(_ node: NodeRegister, at: Timestamp) throws
 }

@@ -9,7 +9,13 @@ extension AuthService {
         table.on(AuthLogin.self) { message, context in
             let customer = try await authenticator.authenticate(
                 message.customer, password: message.password, source: message.source, context: context)
-            return AuthLogin.Reply(customer: customer.customer, displayName: customer.displayName)
+            return AuthLogin.Reply(
+                customer: customer.customer, displayName: customer.displayName, generation: customer.generation)
+        }
+        table.on(AuthSession.self) { message, _ in
+            let now = clock()
+            try await database.read { try Self.check(message.generation, of: message.customer, at: now, $0) }
+            return Done()
         }
         table.on(AuthPassword.self) { try await changePassword($0, $1) }
         table.on(AuthEntitlements.self) { message, _ in try await entitlements(message) }
@@ -20,7 +26,8 @@ extension AuthService {
         let now = clock()
         guard message.items.isEmpty else {
             let held = try await database.read { db in
-                try message.items.compactMap {
+                try Self.check(message.generation, of: message.customer, at: now, db)
+                return try message.items.compactMap {
                     try db.offer(of: $0, to: message.customer, at: now, holding: message.holding)?.entitlement
                 }
             }
@@ -30,7 +37,8 @@ extension AuthService {
         let selection = OfferSelection(
             customer: message.customer, now: now, holding: message.holding, search: message.search)
         let (offers, products) = try await database.read { db in
-            (
+            try Self.check(message.generation, of: message.customer, at: now, db)
+            return (
                 try db.offers(
                     selection, after: message.after, products: message.products.map { $0 + 1 },
                     limit: message.limit + 1),
@@ -56,7 +64,21 @@ extension AuthService {
         }
     }
 
-    private func changePassword(_ message: AuthPassword, _ context: RequestContext) async throws -> Done {
+    /// Throws `session-ended` when a session of that generation is over; nil is no session.
+    private static func check(
+        _ generation: Int?, of customer: CustomerName, at now: Timestamp, _ db: any MasterReading
+    ) throws {
+        guard let generation else { return }
+        guard let row = try db.credentials(of: customer), row.generation == generation, row.mayEnter(at: now) else {
+            throw Failure(
+                .sessionEnded,
+                "\(customer)'s password or access has changed since this session began; sign in again")
+        }
+    }
+
+    private func changePassword(
+        _ message: AuthPassword, _ context: RequestContext
+    ) async throws -> AuthPassword.Reply {
         // After the change the old password would be refused, so the repeat is looked for first.
         if let earlier = try await repeated(message, context) { return earlier }
         try authenticator.rule.check(message.newPassword, of: message.customer)
@@ -66,30 +88,38 @@ extension AuthService {
         let now = clock()
         return try await once(message, context) { db in
             try db.setPassword(hash, of: message.customer, at: now)
-            return Done()
+            guard let row = try db.credentials(of: message.customer) else {
+                throw Failure.noCustomer(message.customer)
+            }
+            return AuthPassword.Reply(generation: row.generation)
         }
     }
 
     private func placeOrder(_ message: AuthOrder, _ context: RequestContext) async throws -> AuthOrder.Reply {
         let now = clock()
-        let reply = try await once(message, context) { db in
+        let (reply, isNew) = try await database.write { db in
+            try Self.check(message.generation, of: message.customer, at: now, db)
+            // A repeat is the same order, but only as long as its items are allowed: they may have been revoked since.
+            let held = try Self.earlierReply(to: message, context, at: now, db)?.order
             let offers = try message.items.map { item in
-                guard let offer = try db.offer(of: item, to: message.customer, at: now) else {
-                    throw Failure(
-                        .notEntitled,
-                        "\(message.customer) is not entitled to \(item.product) \(item.version), or no longer; nothing was ordered"
-                    )
-                }
+                let offer = try db.offer(of: item, to: message.customer, at: now, holding: held)
+                guard let offer else { throw Failure.notEntitled(message.customer, to: item) }
                 return offer
             }
+            if let held { try db.charge(held, to: offers) }
             let policy = strictest(offers.map(\.entitlement.policy))
             let until = offers.compactMap(\.entitlement.until).min()
-            let number = try db.insert(
-                NewOrder(
-                    customer: message.customer, items: offers, placed: now, source: message.source, policy: policy,
-                    until: until, trace: context.trace))
-            return AuthOrder.Reply(order: number, policy: policy, until: until)
+            let number =
+                try held
+                ?? db.insert(
+                    NewOrder(
+                        customer: message.customer, items: offers, placed: now, source: message.source, policy: policy,
+                        until: until, trace: context.trace))
+            let reply = AuthOrder.Reply(order: number, policy: policy, until: until)
+            if held == nil { try Self.remember(reply, to: message, context, at: now, db) }
+            return (reply, held == nil)
         }
+        guard isNew else { return reply }
         Counter(label: "ffs_auth_orders_total").increment()
         logger.info(
             "order",
@@ -98,6 +128,14 @@ extension AuthService {
                 "source": "\(message.source)", "trace": "\(context.trace)",
             ])
         return reply
+    }
+}
+
+extension Failure {
+    fileprivate static func notEntitled(_ customer: CustomerName, to item: Item) -> Failure {
+        Failure(
+            .notEntitled,
+            "\(customer) is not entitled to \(item.product) \(item.version), or no longer; nothing was ordered")
     }
 }
 

@@ -96,7 +96,7 @@ final class Authenticator: Sendable {
             count(.unavailable)
             throw error
         }
-        guard let credentials, verdict.matches, mayEnter(credentials) else {
+        guard let credentials, verdict.matches, credentials.mayEnter(at: clock()) else {
             let refusal = refusal(credentials, matches: verdict.matches)
             await refuse(customer, pair, refusal, source: source, context: context, arrival: arrival)
             throw Failure(
@@ -131,10 +131,6 @@ final class Authenticator: Sendable {
             throw Failure(
                 .lockedOut, "too many wrong passwords; try again in \(seconds) seconds", retryAfter: seconds)
         }
-    }
-
-    private func mayEnter(_ credentials: Credentials) -> Bool {
-        credentials.status == .active && credentials.expires.map { $0 > clock() } ?? true
     }
 
     private func refusal(_ credentials: Credentials?, matches: Bool) -> Refusal {

@@ -12,6 +12,10 @@ struct PublicError: Sendable {
         switch failure.code {
         case .badRequest: self.init(400, "That request was not understood", Self.sentence(failure.text))
         case .loginRefused: self.init(403, "Not signed in", "The name or the password is not right.")
+        case .sessionEnded:
+            self.init(
+                403, "Signed out", "Your password or your access has changed since you signed in. Please sign in again."
+            )
         case .lockedOut: self.init(429, "Too many attempts", "Wait a little, then try again.")
         case .notEntitled:
             self.init(

@@ -182,7 +182,7 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 return try [grant(until: 10), grant(until: nil, orders: 1), grant(until: 20), grant(until: 9_000)]
             }
             func offer(at seconds: Int64) async throws -> (grant: Int, until: Timestamp?)? {
-                try await database.read { try $0.offer(of: item, to: acme, at: Self.now + seconds) }
+                try await database.read { try $0.offer(of: item, to: acme, at: Self.now + seconds, holding: nil) }
                     .map { ($0.grant, $0.entitlement.until) }
             }
             let first = try #require(try await offer(at: 0))
@@ -208,13 +208,13 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
                 try Self.publish("tool", "1", db)
                 _ = try db.insert(
                     EntitlementGrant(customer: acme, product: item.product, orderLimit: 1), from: Self.now)
-                let offer = try #require(try db.offer(of: item, to: acme, at: Self.now))
+                let offer = try #require(try db.offer(of: item, to: acme, at: Self.now, holding: nil))
                 return try db.insert(
                     NewOrder(
                         customer: acme, items: [offer], placed: Self.now, source: "192.0.2.1",
                         policy: .grace(seconds: 60), until: Self.now + 7, trace: trace))
             }
-            #expect(try await database.read { try $0.offer(of: item, to: acme, at: Self.now) } == nil)
+            #expect(try await database.read { try $0.offer(of: item, to: acme, at: Self.now, holding: nil) } == nil)
             #expect(
                 try await database.read { try $0.entitlements(of: acme, to: nil, standingAt: nil, after: 0, limit: 9) }
                     .map(\.orders) == [1])

@@ -86,7 +86,7 @@ final class FakeHosts: Sendable {
             return try self.with { state in
                 if let outage = state.authOutage { throw outage }
                 guard request.password == state.password else { throw Failure(.loginRefused, "no") }
-                return AuthLogin.Reply(customer: request.customer, displayName: "x")
+                return AuthLogin.Reply(customer: request.customer, displayName: "x", generation: 1)
             }
         }
         table.on(AuthEntitlements.self) { request, _ in

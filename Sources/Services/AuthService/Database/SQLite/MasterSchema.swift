@@ -17,8 +17,23 @@ enum MasterSchema {
             // Pages of one product's grants come in the order of their numbers, which every index ends with.
             try db.execute(sql: "CREATE INDEX entitlements_of_product ON entitlements (product)")
         }
+        migrator.registerMigration("3 sign-ins' generation") { try $0.execute(sql: generation3) }
         return migrator
     }
+
+    /// A session carries the generation that its sign-in met. Triggers draw the next one, so that raw SQL ends sessions, too;
+    /// random, so that a row made anew under an old name does not take up an old session.
+    private static let generation3 = """
+        ALTER TABLE customers ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+        UPDATE customers SET generation = random() & 0x7fffffffffffffff;
+        CREATE TRIGGER customers_first_generation AFTER INSERT ON customers BEGIN
+            UPDATE customers SET generation = random() & 0x7fffffffffffffff WHERE name = NEW.name;
+        END;
+        CREATE TRIGGER customers_next_generation AFTER UPDATE OF password_hash, status ON customers
+        WHEN OLD.password_hash IS NOT NEW.password_hash OR OLD.status IS NOT NEW.status BEGIN
+            UPDATE customers SET generation = random() & 0x7fffffffffffffff WHERE name = NEW.name;
+        END;
+        """
 
     /// Times are seconds since 1970 UTC; names are the natural keys, as they are what operators write in SQL.
     /// The checks repeat the grammars of FFSModel, so that raw SQL cannot store what the service could not read.

@@ -5,14 +5,15 @@ import Requests
 extension SQLiteTransaction {
     func credentials(of customer: CustomerName) throws -> Credentials? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT display_name, status, expires, password_hash FROM customers WHERE name = ?",
+            db, sql: "SELECT display_name, status, expires, password_hash, generation FROM customers WHERE name = ?",
             arguments: [customer.text])
         return try row.map { row in
             Credentials(
                 customer: customer, displayName: try row.text("display_name"),
                 status: try row.value("status", CustomerRecord.Status.init),
                 expires: row.optionalTimestamp("expires"),
-                password: (row["password_hash"] as String?).map(PasswordHash.init))
+                password: (row["password_hash"] as String?).map(PasswordHash.init),
+                generation: try row.integer("generation"))
         }
     }
 
@@ -74,9 +75,14 @@ extension SQLiteTransaction {
     }
 
     func renewPassword(_ old: PasswordHash, by renewed: PasswordHash, of customer: CustomerName) throws {
+        let generation = try Int.fetchOne(
+            db, sql: "SELECT generation FROM customers WHERE name = ? AND password_hash = ?",
+            arguments: [customer.text, old.text])
+        guard let generation else { return }
         try db.execute(
-            sql: "UPDATE customers SET password_hash = ? WHERE name = ? AND password_hash = ?",
-            arguments: [renewed.text, customer.text, old.text])
+            sql: "UPDATE customers SET password_hash = ? WHERE name = ?", arguments: [renewed.text, customer.text])
+        try db.execute(
+            sql: "UPDATE customers SET generation = ? WHERE name = ?", arguments: [generation, customer.text])
     }
 
     func delete(_ customer: CustomerName) throws -> Bool {

@@ -25,6 +25,15 @@ extension SQLiteTransaction {
         return number
     }
 
+    func charge(_ order: Int, to offers: [Offer]) throws {
+        for offer in offers {
+            let item = offer.entitlement.item
+            try db.execute(
+                sql: "UPDATE order_items SET entitlement = ? WHERE order_number = ? AND product = ? AND version = ?",
+                arguments: [offer.grant, order, item.product.text, item.version.text])
+        }
+    }
+
     func orders(of customer: CustomerName?, after: Int?, limit: Int) throws -> [OrderRecord] {
         var filter = Filter()
         if let customer { filter.add("customer = :customer", ["customer": customer.text]) }

@@ -73,7 +73,7 @@ extension SQLiteTransaction {
 
     func store(_ reply: StoredReply, to id: RequestID) throws {
         try db.execute(
-            sql: "INSERT INTO replies (request, fingerprint, document, at) VALUES (?, ?, ?, ?)",
+            sql: "INSERT OR REPLACE INTO replies (request, fingerprint, document, at) VALUES (?, ?, ?, ?)",
             arguments: [
                 id.description, reply.fingerprint, String(decoding: reply.document, as: UTF8.self), reply.at.seconds,
             ])
