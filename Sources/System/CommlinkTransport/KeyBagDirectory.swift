@@ -21,6 +21,9 @@ package struct KeyBagDirectory: Sendable {
     package let path: String
     package let link: Link
 
+    /// Each bag has a group of its own, whose members are the users of the daemons at its link's ends on one host.
+    private var group: String { "ffs-\(link.rawValue)" }
+
     /// The largest bag: 65,535 entries.
     private static let sizeLimit = 8 << 20
 
@@ -128,8 +131,8 @@ package struct KeyBagDirectory: Sendable {
             case .accessDenied:
                 throw Failure(
                     .configuration,
-                    "\(place) may not be read by user \(SystemUser.effectiveNumber); give it to a group of that user: "
-                        + "chown root:ffs \(place); chmod 0640 \(place)")
+                    "\(place) may not be read by user \(SystemUser.effectiveNumber); give it to the link's group, which has "
+                        + "that user as a member: chown root:\(group) \(place); chmod 0640 \(place)")
             default: throw error.failure("cannot read \(place)", .configuration)
             }
         }
@@ -138,14 +141,14 @@ package struct KeyBagDirectory: Sendable {
         return bytes
     }
 
-    /// Nobody but root, this user and the file's group may know the keys, and nobody but the first two change them.
+    /// Nobody but root, this user and the link's group may know the keys, and nobody but the first two change them.
     private func check(_ status: FileStatus, _ place: String) throws(Failure) {
         guard status.kind == .file else {
             throw Failure(.configuration, "\(place) is not a regular file; put a key file there")
         }
         guard status.user == 0 || status.user == SystemUser.effectiveNumber else {
             throw Failure(
-                .configuration, "\(place) belongs to user \(status.user), who could change it: chown root:ffs \(place)")
+                .configuration, "\(place) belongs to user \(status.user), who could change it: chown root:\(group) \(place)")
         }
         guard status.permissions & ~0o640 == 0 else {
             throw Failure(
@@ -153,11 +156,22 @@ package struct KeyBagDirectory: Sendable {
                 "\(place) has mode \(octal(status.permissions)), so others could read or change it: chmod 0640 \(place) "
                     + "(and generate new keys if they may have)")
         }
+        guard status.permissions & 0o040 == 0 || isTrusted(group: status.group) else {
+            throw Failure(
+                .configuration,
+                "\(place) may be read by group \(status.group), which has members that have no part in this link: "
+                    + "chown root:\(group) \(place)")
+        }
         guard status.links == 1 else {
             throw Failure(
                 .configuration,
                 "\(place) has \(status.links) names (hard links), so another path leads to the keys; remove the others")
         }
+    }
+
+    /// root's group, the link's, and this process's own, which is a user's alone where daemons have users.
+    private func isTrusted(group number: UInt32) -> Bool {
+        number == 0 || number == SystemGroup.effectiveNumber || number == SystemGroup(named: group)?.number
     }
 
     // MARK: Changing
@@ -221,14 +235,15 @@ package struct KeyBagDirectory: Sendable {
         try write(bytes, name)
     }
 
-    /// A new file of mode 0640 in the directory's group, complete and on disk before it takes the name.
+    /// A new file of mode 0640 in the link's group (root's where there is none), complete and on disk before it takes the
+    /// name.
     private func write(_ bytes: [UInt8], _ name: String) throws(Failure) {
         let folder = try open()
         let fresh = CPath("\(name).new")
         do throws(SystemError) {
             do throws(SystemError) { try folder.unlink(fresh) } catch { if error.errno != .noEntry { throw error } }
             let file = try folder.open(fresh, [.write, .create, .exclusive], permissions: 0o600)
-            if SystemUser.isRoot { try file.setOwner(user: 0, group: try folder.status().group) }
+            if SystemUser.isRoot { try file.setOwner(user: 0, group: SystemGroup(named: group)?.number ?? 0) }
             try file.write(bytes)
             try file.setPermissions(0o640)
             try file.sync()

@@ -48,6 +48,26 @@ package struct SystemUser: Sendable, Hashable {
     }
 }
 
+/// A group of the system, getgrnam_r(3).
+package struct SystemGroup: Sendable, Hashable {
+    package let name: String
+    package let number: UInt32
+
+    /// nil when there is no such group, or none can be looked up.
+    package init?(named name: String) {
+        var entry = Glibc.group()
+        var found: UnsafeMutablePointer<Glibc.group>?
+        // A group's members are part of its entry.
+        var buffer = [CChar](repeating: 0, count: 1 << 16)
+        guard getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
+        self.name = name
+        number = entry.gr_gid
+    }
+
+    /// This process's own.
+    package static var effectiveNumber: UInt32 { getegid() }
+}
+
 /// What a process may do, given away once.
 package enum Privileges {
     /// Becomes `name` with its own groups, with no way back (saved ids included), and sets NO_NEW_PRIVS.

@@ -58,7 +58,13 @@ struct KeyBagStoreTests {
         if geteuid() == 0 {
             try directory.writeBag()
             chown(path, 65_534, 0)
-            #expect(complaint(directory)?.contains("chown root:ffs") == true)
+            #expect(complaint(directory)?.contains("chown root:ffs-web-internal") == true)
+            // A group that other daemons' users share.
+            chown(path, 0, 65_534)
+            chmod(path, 0o640)
+            #expect(complaint(directory)?.contains("may be read by group 65534") == true)
+            chmod(path, 0o600)
+            #expect(complaint(directory) == nil)
         }
     }
 
