@@ -41,7 +41,8 @@ demo_end() {
 }
 
 demo_service() {
-    FFS_CONFIG=$state/etc/ffs/ffs.yaml FFS_RUN=$state/run/ffs FFS_LOG=$state/var/log/ffs FFS_SBIN=$programs \
+    FFS_CONFIG=$state/etc/ffs/ffs.yaml FFS_RUN=$state/run/ffs FFS_PIDS=$state/run/ffs-service \
+        FFS_LOG=$state/var/log/ffs FFS_SBIN=$programs \
         sh "$top/etc/ffs-service.sh" "$@"
 }
 
@@ -171,7 +172,7 @@ demo() {
     start=$(seconds)
     demo_service start || fail 69 "a daemon did not start (see above)"
     timed "start four daemons" "$start"
-    pids=$(cat "$state"/run/ffs/*.pid | tr '\n' ' ')
+    pids=$(cat "$state"/run/ffs-service/*.pid | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of numbers
     ps -o user:12,pid,args -p "$(echo $pids | tr ' ' ,)"
 
@@ -223,7 +224,7 @@ demo_as_customer() {
 
     step "Signing in at $web as the customer"
     start=$(seconds)
-    printf '{"customer": "demo", "password": "%s"}' "$password" >"$work/login.json"
+    (umask 077 && printf '{"customer": "demo", "password": "%s"}' "$password" >"$work/login.json")
     reply=$(demo_api sessions "$work/login.json") || fail 70 "signing in failed: $reply"
     timed "sign in" "$start"
     token=$(printf '%s' "$reply" | json_text token)

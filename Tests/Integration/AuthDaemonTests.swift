@@ -79,7 +79,7 @@ private struct AuthHost {
     func prepareCustomer() async throws -> (CustomerName, Item) {
         try await ffsctl("customer", "add", "acme", "--password-stdin", input: "correct horse\n").succeeded()
         let item = Item(product: try ProductName("tool"), version: try VersionName("1"))
-        let operators = AuthClient(ControlClient(path: directory("run/ffsauthd.sock")))
+        let operators = AuthClient(ControlClient(path: directory("run/ffsauthd/control.sock")))
         guard let manifest = ContentDigest(String(repeating: "ab", count: 32)) else { throw TestFailure("digest") }
         _ = try await operators.send(
             ContentRegister(product: item.product, version: item.version, manifest: manifest, size: 1, files: 1))
@@ -117,7 +117,7 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
 
         #expect(!daemon.log.contains("horse"))
         #expect(try await daemon.stop() == 0)
-        #expect(!Files.exists(host.directory("run/ffsauthd.sock")))
+        #expect(!Files.exists(host.directory("run/ffsauthd/control.sock")))
         // Stopped, the one file is everything.
         #expect(try await host.sql("SELECT count(*) FROM orders") == "1")
         #expect(try await host.sql("SELECT substr(password_hash, 1, 3) FROM customers") == "$y$")

@@ -11,7 +11,8 @@ extension Options {
             "staging.port-count", 8, unit: "ports", bounds: 1...64, "Ports in the range.")
         package static let repository = Option(
             "staging.repository", "/srv/ffs/repository",
-            "The repository. Must be on one file system and mount with staging.accounts.")
+            "The repository. Must be on one file system and mount with staging.accounts. After a move run install.sh start: systemd lets ffsstaged write nowhere else."
+        )
         package static let accounts = Option(
             "staging.accounts", "/srv/ffs/accounts", "The account area, which is also the account database.")
         package static let threads = Option(
@@ -40,7 +41,7 @@ extension Options {
         )
 
         /// In run.directory: where ffsftpd's gate asks ffsstaged for customers' accounts.
-        package static let signInSocket = "ffsstaged.sign-in.sock"
+        package static let signInSocket = "ffsstaged/sign-in.sock"
 
         package static let all: [any AnyOption] = [
             user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,

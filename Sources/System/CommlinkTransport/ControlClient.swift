@@ -12,9 +12,9 @@ package struct ControlClient: RequestTransport {
     private let path: String
     private let server: String?
 
-    /// `path`: `<run.directory>/<daemon>.sock`. `server`: the user that the daemon runs as. With it, only that user,
-    /// root and the caller's own are believed: run.directory is shared, and another daemon's user, once taken over,
-    /// could wait there for an operator's passwords. Without it, whoever answers is believed.
+    /// `path`: `<run.directory>/<daemon>/control.sock`. `server`: the user that the daemon runs as. With it, only that
+    /// user, root and the caller's own are believed: whoever else owned the directory could wait there for an operator's
+    /// passwords. Without it, whoever answers is believed.
     package init(path: String, server: String? = nil) {
         self.path = path
         self.server = server

@@ -100,8 +100,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
 
     private func checkRunDirectory(_ configuration: Configuration) -> [CheckFinding] {
         let directory = configuration[Options.Common.runDirectory]
-        var status = stat()
-        guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        guard isDirectory(directory) else {
             return [
                 CheckFinding(
                     .error, "run.directory",
@@ -109,6 +108,28 @@ private struct DaemonRunner<D: Daemon>: Sendable {
             ]
         }
         return [CheckFinding(.ok, "run.directory", directory)]
+    }
+
+    /// The control socket's directory. systemd and ffs-service make it for the daemon's user; where that user owns
+    /// run.directory, the daemon does it itself.
+    private func makeSocketDirectory(_ configuration: Configuration) throws(Failure) {
+        let directory = "\(configuration[Options.Common.runDirectory])/\(D.name)"
+        guard mkdir(directory, 0o755) != 0 else {
+            // Past the creation mask: ffsftpd's gate has to reach a socket in ffsstaged's.
+            chmod(directory, 0o755)
+            return
+        }
+        let reason = String(cString: strerror(errno))
+        guard !isDirectory(directory) else { return }
+        throw Failure(
+            .configuration,
+            "cannot make \(directory) for the control socket: \(reason); make it as root, for the user of \(D.name): "
+                + "install -d -o USER -m 0755 \(directory)")
+    }
+
+    private func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     private func report(_ findings: [CheckFinding]) throws {
@@ -131,6 +152,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
     private func serve(_ environment: DaemonEnvironment, registry: PrometheusRegistry) async throws {
         let configuration = environment.configuration
         let log = environment.logger
+        try makeSocketDirectory(configuration)
         let daemon = try await D(environment)
         var services = daemon.services
         services.append(ControlService(control(of: daemon, environment)))
@@ -167,7 +189,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
             return Done()
         }
         return ControlServer(
-            path: "\(environment.configuration[Options.Common.runDirectory])/\(D.name).sock", table: table,
+            path: "\(environment.configuration[Options.Common.runDirectory])/\(D.name)/control.sock", table: table,
             logger: environment.logger)
     }
 
