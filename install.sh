@@ -19,11 +19,15 @@ usage: ./install.sh COMMAND [OPTION…]
   test       install what the tests need, build, run all tests
   install    build and install; keeps the configuration, keys and data that are there
   upgrade    install, then restart what runs
-  uninstall  remove programs, units and pages; configuration, keys, users and content stay. --purge removes them too
+  uninstall  remove programs, units and pages; configuration, keys, users and content stay. --purge removes them too, and
+             asks first (--yes does not ask)
   check      compare what is installed with etc/install-manifest, then `ffsctl check`
+  smoke      `ffsctl smoke`: a product of its own is published, staged, fetched and removed
   start | stop | restart | status
-             by systemd where it runs, else by ffs-service
+             this host's daemons, by systemd where it runs, else by ffs-service. Where one does not start, start ends with
+             69 and shows the end of its log
 
+  --role ROLES   for install: what this host does, of web,internal,storage (default: all). Remembered in /etc/ffs/roles
   --prefix DIR   where programs go (default /usr/local); configuration is always in /etc/ffs
   --destdir DIR  stage the files below DIR, for packagers: no users, no owners, no keys, no services
   --programs DIR use the programs in DIR instead of building them
@@ -86,15 +90,37 @@ need() {
 build_packages="libssl-dev libcrypt-dev libsqlite3-dev zlib1g-dev pkg-config libc6-dev git ca-certificates openssl"
 run_packages="libssl3 libcrypt1 libsqlite3-0 zlib1g openssl"
 test_packages="curl wget lftp tnftp ncftp inetutils-ftp mandoc shellcheck strace faketime chromium python3 python3-cryptography
-    util-linux procps e2fsprogs"
+    util-linux procps e2fsprogs debootstrap systemd-container iproute2 binutils"
+
+# builder: the user who called sudo, where they may write the clone: what they build stays theirs
+builder() {
+    is_root && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ] && have runuser || return 1
+    for directory in "$top" "$top/.build"; do
+        [ ! -e "$directory" ] || runuser -u "$SUDO_USER" -- test -w "$directory" || return 1
+    done
+}
+home_of() { getent passwd "$1" | cut -d : -f 6; }
+# as_builder COMMAND…
+as_builder() {
+    if builder; then
+        runuser -u "$SUDO_USER" -- env HOME="$(home_of "$SUDO_USER")" PATH="$PATH" "$@"
+    else
+        "$@"
+    fi
+}
 
 need_swift() {
-    for directory in /opt/swift/usr/bin "${HOME:-/root}/.local/share/swiftly/bin" /usr/libexec/swift/bin; do
+    homes=${HOME:-/root}
+    [ -z "${SUDO_USER:-}" ] || homes="$(home_of "$SUDO_USER") $homes"
+    for home in $homes; do
+        have swift || PATH=$PATH:$home/.local/share/swiftly/bin
+    done
+    for directory in /opt/swift/usr/bin /usr/libexec/swift/bin; do
         have swift || PATH=$PATH:$directory
     done
     have swift || fail 69 "the Swift compiler, 6.3 or later, is not in PATH. Get it from https://www.swift.org/install/linux/" \
         "(swiftly, or the archive for this system unpacked to /opt/swift), then run this again."
-    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    version=$(as_builder swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
     case $version in
         [7-9].* | [1-9][0-9]*.* | 6.[3-9] | 6.[1-9][0-9]) ;;
         *) fail 69 "this is Swift ${version:-of an unknown version}; FFS needs 6.3 or later: https://www.swift.org/install/linux/" ;;
@@ -104,12 +130,12 @@ need_swift() {
 # build: the programs, unless --programs named them; sets $programs
 build() {
     [ -z "$programs" ] || return 0
-    need "the build" "$build_packages"
     need_swift
+    need "the build" "$build_packages"
     # shellcheck disable=SC2086 # a list of flags
-    (cd "$top" && swift build $swift_flags) || fail 70 "the build failed (see above)"
+    (cd "$top" && as_builder swift build $swift_flags) || fail 70 "the build failed (see above)"
     # shellcheck disable=SC2086
-    programs=$(cd "$top" && swift build $swift_flags --show-bin-path)
+    programs=$(cd "$top" && as_builder swift build $swift_flags --show-bin-path)
 }
 
 # ---------------------------------------------------------------- users, directories, keys
@@ -131,14 +157,48 @@ make_users() {
     done <"$top/etc/sysusers.d/ffs.conf"
 }
 
-# manifest: the table without comments, @PREFIX@ replaced; fields path owner group mode
-manifest() { sed -e '/^#/d' -e '/^ *$/d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+# manifest: the table without comments, @PREFIX@ replaced, directories as ffs.yaml has them; fields path owner group mode
+manifest() {
+    installed_files
+    kept_files
+}
 # installed_files, kept_files: its first and its second part
 installed_files() { sed -e '/^#/d' -e '/^ *$/,$d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
-kept_files() { sed -e '/^#/d' -e '1,/^ *$/d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+kept_files() {
+    unused=
+    case $repository:$accounts in */srv/ffs/*) ;; *) unused='/^\/srv\/ffs\/ /d' ;; esac
+    sed -e "$unused" -e '/^#/d' -e '1,/^ *$/d' -e "s#^/etc/ffs/keybag/#$keybag/#" -e "s#^/var/lib/ffs/#$state_directory/#" \
+        -e "s#^/var/log/ffs/#$log_directory/#" -e "s#^/run/ffs/#$run_directory/#" \
+        -e "s#^/srv/ffs/repository/#$repository/#" -e "s#^/srv/ffs/accounts/#$accounts/#" "$top/etc/install-manifest"
+}
 
 # owned: whether owners and groups are set. Not without root, not for packagers.
 owned() { is_root && [ -z "$destdir" ]; }
+
+# give PATH OWNER GROUP MODE: what is there gets them, and nothing that a link leads to. A daemon's user may own the
+# directory: it could exchange it for a link at any moment, so the change is made from inside.
+give() {
+    place=${1%/}
+    parent=$(cd -P "$(dirname "$place")" && pwd -P) || fail 73 "cannot enter the directory of $place"
+    [ ! -h "$place" ] || fail 73 "$place is a symbolic link, which may lead anywhere; put the real thing in its place"
+    case $1 in
+        */)
+            (
+                cd -P "$place" || fail 73 "cannot enter $place"
+                [ "$(pwd -P)" = "${parent%/}/${place##*/}" ] || fail 73 "$place is no directory of its own"
+                ! owned || chown -h "$2:$3" .
+                chmod "$4" .
+            )
+            ;;
+        *)
+            # Its directory is root's alone.
+            [ "$(stat -c %h "$place")" = 1 ] ||
+                fail 73 "$place has a second name (hard link); put a copy in its place"
+            ! owned || chown -h "$2:$3" "$place"
+            chmod "$4" "$place"
+            ;;
+    esac
+}
 
 # make_directories ROOT: the manifest's directories below ROOT
 make_directories() {
@@ -146,8 +206,7 @@ make_directories() {
         case $path in
             */)
                 mkdir -p "$1$path"
-                ! owned || chown "$owner:$group" "$1$path"
-                chmod "$mode" "$1$path"
+                give "$1$path" "$owner" "$group" "$mode"
                 ;;
         esac
     done
@@ -156,9 +215,16 @@ make_directories() {
 # apply_modes ROOT: owners and modes of the manifest's kept files below ROOT
 apply_modes() {
     kept_files | while read -r path owner group mode; do
-        [ -e "$1$path" ] || continue
-        ! owned || chown "$owner:$group" "$1$path"
-        chmod "$mode" "$1$path"
+        case $path in
+            */) ;;
+            # Bags of a rotation belong to the same group.
+            "$keybag"/*)
+                for file in "$path" "$path.previous" "$path.next"; do
+                    [ ! -e "$1$file" ] || give "$1$file" "$owner" "$group" "$mode"
+                done
+                ;;
+            *) [ ! -e "$1$path" ] || give "$1$path" "$owner" "$group" "$mode" ;;
+        esac
     done
 }
 
@@ -170,29 +236,35 @@ make_certificate() {
         umask 077
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 -sha256 \
             -subj "/CN=$name" -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
-            -addext "extendedKeyUsage=serverAuth" -addext "basicConstraints=critical,CA:TRUE" \
+            -addext "extendedKeyUsage=serverAuth" -addext "keyUsage=critical,digitalSignature" \
+            -addext "basicConstraints=critical,CA:FALSE" \
             -keyout "$1/key.pem" -out "$1/cert.pem" 2>/dev/null
     ) || fail 73 "openssl could not make a certificate in $1"
     say "Made a self-signed certificate for $name and localhost in $1; put your own in its place for customers."
 }
 
-# make_keys CONFIG DIR: the key bags, unless they are there
+# make_keys CONFIG DIR: the key bags whose both ends are on this host, unless they are there
 make_keys() {
     for link in web-internal web-storage storage-web; do
-        [ -e "$2/$link" ] || "$programs/ffsctl" keys generate "$link" --config "$1" >/dev/null ||
-            fail 73 "ffsctl could not make the key bag of $link"
+        [ ! -e "$2/$link" ] || continue
+        case $(ends_here "$link") in
+            2)
+                "$programs/ffsctl" keys generate "$link" --config "$1" >/dev/null ||
+                    fail 73 "ffsctl could not make the key bag of $link"
+                ;;
+            1) say "The key bag of $link comes from the other host, or goes there: see \"Several hosts\" in README.md." ;;
+        esac
     done
 }
 
 # ---------------------------------------------------------------- install
 
-systemd_runs() { [ -d /run/systemd/system ] && [ -z "$destdir" ]; }
-
-# put SOURCE PATH: one file, with @PREFIX@ replaced in text, by rename, so that a program that runs keeps its own
+# put SOURCE PATH: one file, with @PREFIX@ replaced in text, by rename, so that a program that runs keeps its own.
+# A program goes without its symbols, a fifth of it; the build directory's has them, for the addresses of a crash.
 put() {
     mkdir -p "$(dirname "$destdir$2")"
     case $1 in
-        "$programs"/*) cp "$1" "$destdir$2.new" ;;
+        "$programs"/*) strip -s -o "$destdir$2.new" "$1" 2>/dev/null || cp "$1" "$destdir$2.new" ;;
         *) sed "s#@PREFIX@#$prefix#g" "$1" >"$destdir$2.new" ;;
     esac
     mv -f "$destdir$2.new" "$destdir$2"
@@ -204,7 +276,7 @@ source_of() {
         */bin/ffsctl | */sbin/ffs*d) echo "$programs/${1##*/}" ;;
         */sbin/ffs-service) echo "$top/etc/ffs-service.sh" ;;
         */systemd/system/*) echo "$top/etc/systemd/${1##*/}" ;;
-        */sysusers.d/* | */tmpfiles.d/* | */logrotate.d/*)
+        */sysusers.d/* | */logrotate.d/*)
             directory=${1%/*}
             echo "$top/etc/${directory##*/}/${1##*/}"
             ;;
@@ -217,6 +289,7 @@ source_of() {
 
 do_install() {
     is_root || [ -n "$destdir" ] || fail 77 "only root can install; use sudo, or --destdir DIR to stage the files"
+    admit_prefix
     build
     need "FFS" "$run_packages"
     work=$(mktemp -d)
@@ -231,6 +304,8 @@ do_install() {
         ! owned || chown "$owner:$group" "$destdir$path"
         chmod "$mode" "$destdir$path"
     done
+    # Of former versions: it would open /run/ffs to every daemon again.
+    rm -f "$destdir$prefix/lib/tmpfiles.d/ffs.conf"
     for page in "$top"/man/man*/*; do
         section=${page%/*}
         put "$page" "$prefix/share/man/${section##*/}/${page##*/}"
@@ -238,33 +313,47 @@ do_install() {
     for text in README.md ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md LICENSE docs/formats.md docs/benchmarks.md; do
         put "$top/$text" "$prefix/share/doc/ffs/$text"
     done
-    make_directories "$destdir"
+    mkdir -p "$destdir/etc/ffs"
     [ -e "$destdir/etc/ffs/ffs.yaml" ] || put "$top/etc/ffs.yaml" /etc/ffs/ffs.yaml
+    remember_roles
+    [ -n "$destdir" ] || read_places "$programs/ffsctl"
+    make_directories "$destdir"
     if [ -n "$destdir" ]; then
         say "Staged. On the target: make the users of etc/sysusers.d/ffs.conf, apply owners and modes of etc/install-manifest,"
         say "put a certificate into /etc/ffs/tls and run ffsctl keys generate for web-internal, web-storage and storage-web"
         return
     fi
-    make_certificate /etc/ffs/tls
-    make_keys /etc/ffs/ffs.yaml /etc/ffs/keybag
+    ! serves_customers || make_certificate /etc/ffs/tls
+    make_keys /etc/ffs/ffs.yaml "$keybag"
     apply_modes ""
-    if systemd_runs; then
-        systemctl daemon-reload
-        systemctl enable ffs.target ffsauthd ffsstaged ffsftpd ffswebd >/dev/null 2>&1
-    fi
+    ! systemd_runs || enable_units
     step "Checking"
     "$prefix/bin/ffsctl" check || say "Mend what is marked error, then run: ./install.sh check"
     say ""
-    say "Installed. Next: look through /etc/ffs/ffs.yaml (ports, ftp.public-host), then ./install.sh start"
+    say "Installed, to run here: $(daemons)."
+    say "Next: look through /etc/ffs/ffs.yaml (ports, ftp.public-host), then ./install.sh start"
+}
+
+# confirm_purge: what --purge takes, and a yes to it
+confirm_purge() {
+    say "--purge removes for good:"
+    for path in /etc/ffs /var/lib/ffs /var/log/ffs /srv/ffs; do
+        [ ! -e "$destdir$path" ] || du -sh "$destdir$path"
+    done
+    [ "$yes" = no ] || return 0
+    [ -t 0 ] || fail 64 "--purge asks, and there is no terminal to answer at; add --yes if you mean it"
+    printf 'Type yes to go on: '
+    read -r answer
+    [ "$answer" = yes ] || fail 75 "nothing was removed"
 }
 
 do_uninstall() {
     is_root || [ -n "$destdir" ] || fail 77 "only root can uninstall; use sudo"
+    [ "$purge" = no ] || confirm_purge
     # In a shell of its own: that nothing is installed, or runs, is no reason to stop.
     [ -n "$destdir" ] || (do_service stop) 2>/dev/null || :
-    if systemd_runs; then
-        systemctl disable ffs.target ffsauthd ffsstaged ffsftpd ffswebd >/dev/null 2>&1 || :
-    fi
+    ! systemd_runs || disable_units
+    [ ! -x "$prefix/bin/ffsctl" ] || [ -n "$destdir" ] || (read_places "$prefix/bin/ffsctl" && say_moved) 2>/dev/null || :
     installed_files | while read -r path _; do rm -f "$destdir$path"; done
     for page in "$top"/man/man*/*; do
         section=${page%/*}
@@ -280,12 +369,34 @@ do_uninstall() {
     fi
 }
 
+# say_moved: directories outside the usual places, which --purge leaves
+say_moved() {
+    for path in "$keybag" "$state_directory" "$log_directory" "$repository" "$accounts"; do
+        case $path in
+            /etc/ffs/* | /var/lib/ffs | /var/log/ffs | /srv/ffs/*) ;;
+            *) say "$path stays: ffs.yaml moved it there, and what else it holds is not known here." ;;
+        esac
+    done
+}
+
 do_check() {
+    [ -n "$destdir" ] || [ -x "$prefix/bin/ffsctl" ] || fail 69 "FFS is not installed below $prefix"
+    [ -n "$destdir" ] || is_root || fail 77 "only root sees everything that check looks at; use sudo"
+    [ -n "$destdir" ] || read_places "$prefix/bin/ffsctl"
     faults=$(
         manifest | while read -r path owner group mode; do
-            # What is staged for another machine gets its keys there.
             case $path in
-                /etc/ffs/keybag/?* | /etc/ffs/tls/?*) [ -z "$destdir" ] || continue ;;
+                # What is staged for another machine gets its keys there; a host has those that its daemons use.
+                "$keybag"/?*)
+                    [ -z "$destdir" ] || continue
+                    [ "$(ends_here "${path##*/}")" != 0 ] || [ -e "$path" ] || continue
+                    ;;
+                /etc/ffs/tls/?*)
+                    [ -z "$destdir" ] || continue
+                    serves_customers || [ -e "$path" ] || continue
+                    ;;
+                # Made at each start.
+                /run/*) [ -e "$destdir$path" ] || continue ;;
             esac
             found=$(stat -c '%U %G %a' "$destdir$path" 2>/dev/null) || {
                 say "$path is missing"
@@ -301,32 +412,6 @@ do_check() {
     fi
     say "All files, owners and modes are as in etc/install-manifest."
     [ -n "$destdir" ] || "$prefix/bin/ffsctl" check
-}
-
-# do_service start|stop|restart|status
-do_service() {
-    if systemd_runs; then
-        case $1 in
-            status) systemctl --no-pager status ffsauthd ffsstaged ffsftpd ffswebd ;;
-            *) systemctl "$1" ffs.target ;;
-        esac
-    elif [ -x "$prefix/sbin/ffs-service" ]; then
-        "$prefix/sbin/ffs-service" "$1"
-    else
-        fail 69 "FFS is not installed below $prefix"
-    fi
-}
-
-do_upgrade() {
-    do_install
-    if systemd_runs; then
-        systemctl try-restart ffsauthd ffsstaged ffsftpd ffswebd
-    else
-        for daemon in ffsauthd ffsstaged ffsftpd ffswebd; do
-            ! "$prefix/sbin/ffs-service" status "$daemon" >/dev/null 2>&1 ||
-                "$prefix/sbin/ffs-service" restart "$daemon"
-        done
-    fi
 }
 
 # ---------------------------------------------------------------- test
@@ -346,10 +431,10 @@ fetch_vsftpd() {
 }
 
 do_test() {
+    need_swift
     need "the build" "$build_packages"
     need "the tests" "$test_packages"
     fetch_vsftpd
-    need_swift
     ! is_root || make_users
     step "Building programs and tests"
     cd "$top"
@@ -365,6 +450,8 @@ do_test() {
 verb=$1
 shift
 purge=no
+yes=no
+role=
 keep=no
 state=
 base_port=17600
@@ -375,6 +462,7 @@ while [ $# -gt 0 ]; do
     case $option in
         --keep) keep=yes && continue ;;
         --purge) purge=yes && continue ;;
+        --yes) yes=yes && continue ;;
         --*=*)
             value=${option#*=}
             option=${option%%=*}
@@ -392,10 +480,15 @@ while [ $# -gt 0 ]; do
         --state) state=$value ;;
         --base-port) base_port=$value ;;
         --programs) programs=$value ;;
+        --role) role=$value ;;
         *) fail 64 "unknown option $option; see ./install.sh help" ;;
     esac
 done
 case $prefix in /*) ;; *) fail 64 "--prefix takes an absolute path, not $prefix" ;; esac
+
+# shellcheck disable=SC1091 # checked on its own
+. "$top/scripts/host.sh"
+read_roles
 
 case $verb in
     demo)
@@ -408,6 +501,10 @@ case $verb in
     upgrade) do_upgrade ;;
     uninstall) do_uninstall ;;
     check) do_check ;;
+    smoke)
+        [ -x "$prefix/bin/ffsctl" ] || fail 69 "FFS is not installed below $prefix"
+        exec "$prefix/bin/ffsctl" smoke
+        ;;
     start | stop | restart | status) do_service "$verb" ;;
     help | --help | -h) usage ;;
     *)
