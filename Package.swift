@@ -246,5 +246,8 @@ let package = Package(
                 "StagingClient", "StoredFormats", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
+        .testTarget(
+            name: "HostTests", dependencies: ["TestSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl"],
+            path: "Tests/Hosts", exclude: ["lib.sh", "one-host.sh", "without-systemd.sh"], swiftSettings: strict),
     ]
 )
