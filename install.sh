@@ -349,6 +349,7 @@ confirm_purge() {
 
 do_uninstall() {
     is_root || [ -n "$destdir" ] || fail 77 "only root can uninstall; use sudo"
+    admit_prefix
     [ "$purge" = no ] || confirm_purge
     # In a shell of its own: that nothing is installed, or runs, is no reason to stop.
     [ -n "$destdir" ] || (do_service stop) 2>/dev/null || :
@@ -399,7 +400,10 @@ do_check() {
                 /run/*) [ -e "$destdir$path" ] || continue ;;
             esac
             found=$(stat -c '%U %G %a' "$destdir$path" 2>/dev/null) || {
-                say "$path is missing"
+                case $path in
+                    "$keybag"/?*) say "$path is missing: it comes from the link's other host (README.md, Several hosts)" ;;
+                    *) say "$path is missing" ;;
+                esac
                 continue
             }
             wanted="$owner $group ${mode#0}"
@@ -408,7 +412,7 @@ do_check() {
     )
     if [ -n "$faults" ]; then
         say "$faults"
-        fail 78 "the installation differs from etc/install-manifest; ./install.sh install mends it"
+        fail 78 "the installation differs from etc/install-manifest; ./install.sh install mends what no other host has"
     fi
     say "All files, owners and modes are as in etc/install-manifest."
     [ -n "$destdir" ] || "$prefix/bin/ffsctl" check

@@ -97,9 +97,17 @@ common() {
 
 units=$prefix/lib/systemd/system
 
-# admit_prefix: whether services can run from there
+# admit_prefix: whether services can run from there, and whether those that systemd knows do
 admit_prefix() {
     systemd_runs || return 0
+    unit=$(readlink -f "$(systemctl show -P FragmentPath ffs.target)") || :
+    case $unit in
+        "$units"/* | '') ;;
+        */lib/systemd/system/ffs.target)
+            fail 64 "FFS is installed below ${unit%/lib/systemd/system/ffs.target}: add --prefix ${unit%/lib/systemd/system/ffs.target}" \
+                "(to move it, uninstall it there first)"
+            ;;
+    esac
     case $prefix/ in
         /home/* | /root/* | /run/* | /tmp/* | /var/tmp/*)
             fail 64 "the services could not run from $prefix: their units hide /home, /root and /tmp from them (ProtectHome=," \
@@ -195,6 +203,7 @@ up() {
 
 # do_service start|stop|restart|status
 do_service() {
+    admit_prefix
     [ -x "$prefix/sbin/ffs-service" ] || fail 69 "FFS is not installed below $prefix"
     is_root || [ "$1" = status ] || fail 77 "only root can $1 the daemons; use sudo"
     # shellcheck disable=SC2046 # a list of names

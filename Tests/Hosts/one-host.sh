@@ -161,6 +161,10 @@ expect 0 one "systemctl list-units --all --plain --no-legend 'ffs*'"
 [ -e "$world/one/etc/ffs/ffs.yaml" ] || die "uninstall took the configuration"
 expect 0 one $install install --programs /programs --prefix /opt/ffs
 expect 0 one $install start --prefix /opt/ffs
+for verb in "install --programs /programs" start "uninstall --purge --yes"; do
+    expect 64 one $install $verb
+    says "add --prefix /opt/ffs"
+done
 fetch "$name" "$certificate" tool-1.0/deep/numbers "$numbers"
 halt one
 boot one
