@@ -217,7 +217,7 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
         // Its port is taken: the first daemon goes on.
         let first = try await host.start()
         let second = try await refusal()
-        #expect(second.status == FailureCode.configuration.exitStatus)
+        #expect(second.status == FailureCode.busy.exitStatus)
         #expect(second.errorOutput.contains("\(host.ports.lowerBound)"))
         #expect(first.isRunning)
         #expect(try await first.stop() == 0)

@@ -28,7 +28,8 @@ struct Session: Sendable {
             case .ffswebd: Options.Web.user
             }
         return ControlClient(
-            path: configuration[Options.Common.runDirectory] + "/\(name.rawValue)/control.sock", server: configuration[user])
+            path: configuration[Options.Common.runDirectory] + "/\(name.rawValue)/control.sock",
+            server: configuration[user])
     }
 
     /// A secret for a command: typed unseen on a terminal, else the first line of standard input.

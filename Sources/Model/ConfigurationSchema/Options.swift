@@ -17,7 +17,8 @@ extension Options {
             "log.directory", "/var/log/ffs", "Directory of xferlog.")
         package static let runDirectory = Option(
             "run.directory", "/run/ffs",
-            "Directory with a directory for each daemon, which holds its control socket (<daemon>/control.sock) for ffsctl(8).")
+            "Directory with a directory for each daemon, which holds its control socket (<daemon>/control.sock) for ffsctl(8)."
+        )
         package static let stateDirectory = Option(
             "state.directory", "/var/lib/ffs", "Directory of the databases and of each daemon's own secrets.")
         package static let drainSeconds = Option(

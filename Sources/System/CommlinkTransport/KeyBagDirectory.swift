@@ -136,19 +136,21 @@ package struct KeyBagDirectory: Sendable {
             default: throw error.failure("cannot read \(place)", .configuration)
             }
         }
-        try check(status, place)
+        try check(status, place, everyone: try self.status(of: folder).group)
         guard let bytes else { throw Failure(.configuration, "\(place) is too large for a key file") }
         return bytes
     }
 
     /// Nobody but root, this user and the link's group may know the keys, and nobody but the first two change them.
-    private func check(_ status: FileStatus, _ place: String) throws(Failure) {
+    /// `everyone`: the directory's group, which lets the users of all links in.
+    private func check(_ status: FileStatus, _ place: String, everyone: UInt32) throws(Failure) {
         guard status.kind == .file else {
             throw Failure(.configuration, "\(place) is not a regular file; put a key file there")
         }
         guard status.user == 0 || status.user == SystemUser.effectiveNumber else {
             throw Failure(
-                .configuration, "\(place) belongs to user \(status.user), who could change it: chown root:\(group) \(place)")
+                .configuration,
+                "\(place) belongs to user \(status.user), who could change it: chown root:\(group) \(place)")
         }
         guard status.permissions & ~0o640 == 0 else {
             throw Failure(
@@ -156,10 +158,10 @@ package struct KeyBagDirectory: Sendable {
                 "\(place) has mode \(octal(status.permissions)), so others could read or change it: chmod 0640 \(place) "
                     + "(and generate new keys if they may have)")
         }
-        guard status.permissions & 0o040 == 0 || isTrusted(group: status.group) else {
+        guard status.permissions & 0o040 == 0 || status.group != everyone || isTrusted(group: status.group) else {
             throw Failure(
                 .configuration,
-                "\(place) may be read by group \(status.group), which has members that have no part in this link: "
+                "\(place) may be read by the directory's group \(status.group), the users of every link: "
                     + "chown root:\(group) \(place)")
         }
         guard status.links == 1 else {
@@ -169,7 +171,7 @@ package struct KeyBagDirectory: Sendable {
         }
     }
 
-    /// root's group, the link's, and this process's own, which is a user's alone where daemons have users.
+    /// root's group, the link's, and this process's own.
     private func isTrusted(group number: UInt32) -> Bool {
         number == 0 || number == SystemGroup.effectiveNumber || number == SystemGroup(named: group)?.number
     }

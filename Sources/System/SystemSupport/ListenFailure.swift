@@ -16,7 +16,10 @@ extension Failure {
             case EADDRINUSE:
                 (.busy, "another program has the port (ss -ltnp shows which): stop it, or change \(option)")
             case EACCES, EPERM:
-                (.configuration, "ports below 1024 need root or CAP_NET_BIND_SERVICE at the start; else change \(option)")
+                (
+                    .configuration,
+                    "ports below 1024 need root or CAP_NET_BIND_SERVICE at the start; else change \(option)"
+                )
             case EADDRNOTAVAIL:
                 (.busy, "no interface of this host has that address yet: wait for the network, or correct the address")
             default: (.configuration, "check the address and \(option)")

@@ -50,7 +50,9 @@ struct StyleTests {
     }
 
     @Test func shellcheckIsSilent() async throws {
-        let scripts = try ["etc", "scripts", "Tests/Hosts"].flatMap { try Files.below("\(Project.root)/\($0)", suffix: ".sh") }
+        let scripts = try ["etc", "scripts", "Tests/Hosts"].flatMap {
+            try Files.below("\(Project.root)/\($0)", suffix: ".sh")
+        }
         let result = try await command(
             ["shellcheck", "install.sh", ".ci/run"] + scripts, directory: Project.root)
         #expect(result.status == 0, "\(result)")

@@ -267,7 +267,7 @@ struct RefusalTests {
             link: .webInternal, address: "127.0.0.1", ports: range, bags: keys, settings: CommlinkSettings(),
             table: table(Ledger()), logger: quiet)
         await #expect { try await second.bind() } throws: { error in
-            (error as? Failure)?.code == .configuration && "\(error)".contains("port \(middle)")
+            (error as? Failure)?.code == .busy && "\(error)".contains("port \(middle)")
         }
         #expect(throws: (any Error).self) { _ = try RawSocket(port: range.lowerBound) }
         try await running.stop()
