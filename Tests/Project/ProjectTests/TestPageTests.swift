@@ -1,8 +1,9 @@
 import Testing
 import TestSupport
 
-/// docs/ftp-tests.md names the test of each promise: every name must exist, and every row of the FTP suites be named.
-struct FTPTestPageTests {
+/// The pages docs/…-tests.md name the test of each promise: every name must exist, and docs/ftp-tests.md must name every
+/// row of the FTP suites.
+struct TestPageTests {
     private struct Name: Hashable, CustomStringConvertible {
         let suite: String
         let row: String
@@ -11,9 +12,13 @@ struct FTPTestPageTests {
 
     private static let clients = "\(Project.root)/Tests/Integration/Clients"
 
-    /// What stands on the page as `Suite/row`.
-    private static func named() throws -> Set<Name> {
-        let text = try Files.read("\(Project.root)/docs/ftp-tests.md")
+    private static func pages() throws -> [String] {
+        try Files.below("\(Project.root)/docs", suffix: "-tests.md")
+    }
+
+    /// What stands on a page as `Suite/row`.
+    private static func named(_ page: String) throws -> Set<Name> {
+        let text = try Files.read(page)
         let quoted = text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
             .filter { $0.offset % 2 == 1 }.map(\.element)
         return Set(
@@ -40,7 +45,9 @@ struct FTPTestPageTests {
             var suite: String?
             for line in file.lines {
                 let words = line.split { !($0.isLetter || $0.isNumber || $0 == "_") }
-                if !line.hasPrefix(" "), let place = words.firstIndex(of: "struct"), place + 1 < words.count {
+                if !line.hasPrefix(" "), let place = words.firstIndex(where: { $0 == "struct" || $0 == "class" }),
+                    place + 1 < words.count
+                {
                     suite = String(words[place + 1])
                 }
                 if let suite { found[suite, default: ""] += line + "\n" }
@@ -49,22 +56,21 @@ struct FTPTestPageTests {
         return found
     }
 
-    @Test func everyNameExists() throws {
-        let (names, suites, cases) = (try Self.named(), Self.suites(), try Self.cases())
-        #expect(names.count > 100)
+    @Test(arguments: try pages()) func everyNameExists(page: String) throws {
+        let (names, suites, cases) = (try Self.named(page), Self.suites(), try Self.cases())
+        #expect(names.count > 10)
         for name in names {
             guard let text = suites[name.suite] else {
-                Issue.record("docs/ftp-tests.md names \(name); there is no suite \(name.suite)")
+                Issue.record("\(page) names \(name); there is no suite \(name.suite)")
                 continue
             }
             let isArgument = text.contains("\"\(name.row)\"") && cases.contains(name.row)
-            #expect(
-                isArgument || text.contains("func \(name.row)("), "docs/ftp-tests.md names \(name), which is nowhere")
+            #expect(isArgument || text.contains("func \(name.row)("), "\(page) names \(name), which is nowhere")
         }
     }
 
     @Test func noRowIsMissing() throws {
-        let (names, cases) = (try Self.named(), try Self.cases())
+        let (names, cases) = (try Self.named("\(Project.root)/docs/ftp-tests.md"), try Self.cases())
         let suites = Self.suites().filter { suite, _ in
             SourceTree.tests.contains { $0.path == "Tests/Integration/FTP/\(suite).swift" }
                 && suite.hasSuffix("Tests") && !suite.hasPrefix("Customer")
