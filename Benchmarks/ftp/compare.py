@@ -11,10 +11,12 @@ project's server (serve_ffs.py); --add NAME:HOST:PORT:USER:PASSWORD:PREFIX:PID[,
 already, PREFIX being the folder that holds the data made by setup; PID 0 leaves its processor time out.
 Needs root, gcc, libssl-dev, openssl, apt-get. Loopback only."""
 import argparse
+import ftplib
 import json
 import os
 import pathlib
 import signal
+import ssl
 import statistics
 import subprocess
 import sys
@@ -150,6 +152,15 @@ class Contender:
                     pass
             time.sleep(0.3)
 
+    def serves(self, arguments):
+        """Whether it passes a control transfer; says why not."""
+        tls = self.name.endswith("-tls") or any("--tls" in TESTS[test][0] for test in arguments.tests.split(","))
+        fault = control_fault(self.host, self.port, self.user, self.password, self.prefix, tls)
+        if fault:
+            print(f"{self.name} is left out, as it fails a control transfer: {fault}", flush=True)
+            self.stop()
+        return fault is None
+
     def words(self, arguments):
         return [str(LOAD), *arguments.format(p=self.prefix).split(), "-h", self.host, "-p", str(self.port),
                 "-u", self.user, "-P", self.password]
@@ -177,6 +188,40 @@ class Contender:
                 continue
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         return total
+
+
+class ResumingTLS(ftplib.FTP_TLS):
+    """Data connections resume the control connection's session, which some servers demand."""
+
+    def ntransfercmd(self, command, rest=None):
+        data, size = ftplib.FTP.ntransfercmd(self, command, rest)
+        return self.context.wrap_socket(data, session=self.sock.session), size
+
+
+def control_fault(host, port, user, password, prefix, tls):
+    """Why a server cannot be measured: it fails a file of 1 MiB or a listing of 10,000 names; None when it can. A server that
+    refuses quickly would otherwise look like a quick one."""
+    client = ftplib.FTP(timeout=60)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = ResumingTLS(timeout=60, context=context)
+    sizes, names, what = [], [], "sign-in"
+    try:
+        client.connect(host, port)
+        client.login(user, password)
+        if tls:
+            client.prot_p()
+        what = f"RETR {prefix}m1"
+        client.retrbinary(what, lambda data: sizes.append(len(data)))
+        what = f"LIST {prefix}d10k"
+        client.retrlines(what, names.append)
+        client.quit()
+    except (OSError, EOFError, ftplib.Error) as error:
+        return f"{what}: {error}"
+    if sum(sizes) != 1 << 20:
+        return f"RETR {prefix}m1 sent {sum(sizes):,} bytes, not 1,048,576"
+    return None if len(names) >= 10_000 else f"LIST {prefix}d10k showed {len(names):,} names, not 10,000"
 
 
 def median(values):
@@ -258,16 +303,20 @@ def main():
         server = subprocess.Popen(
             [HERE / "serve_ffs.py", arguments.ffs, DATA, ROOT / "ffs"], stdout=subprocess.PIPE, text=True)
         contenders.append(Contender.from_text(server.stdout.readline()))
+    started = contenders
     try:
         for contender in contenders:
             contender.start()
+        contenders = [contender for contender in contenders if contender.serves(arguments)]
+        if not contenders:
+            sys.exit("no server is left to measure")
         if arguments.what == "memory":
             return measure_memory(arguments, contenders)
         with open(arguments.out or os.devnull, "a") as out:
             for test in arguments.tests.split(","):
                 measure(test, contenders, arguments.rounds, out)
     finally:
-        for contender in contenders:
+        for contender in started:
             contender.stop()
         if server:
             server.terminate()

@@ -125,6 +125,11 @@ package final class TLSConnection {
     /// OpenSSL's name, such as `TLS_AES_128_GCM_SHA256`.
     package var cipher: String { SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)).map { String(cString: $0) } ?? "-" }
 
+    /// The server's name as the client asked for it (SNI); nil when it named none.
+    package var serverName: [UInt8]? {
+        SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { Array(String(cString: $0).utf8) }
+    }
+
     /// The protocol agreed by ALPN; nil when the client offered none.
     package var applicationProtocol: String? {
         var name: UnsafePointer<UInt8>?

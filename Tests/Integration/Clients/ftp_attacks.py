@@ -339,7 +339,7 @@ def slowloris():
         for _, data in readers:
             data.recv(1)
     for client in held[200:]:
-        assert client.reply().startswith("425")
+        assert client.reply().startswith("522")
         client.close()
     for client, data in readers:
         data.close()
@@ -562,7 +562,7 @@ def huge_directory():
         assert reply.startswith("226") and count == lines, (command, reply, count)
     client.expect("STAT many/*99", 450)
     assert client("STAT many").count("\n") == 1_001
-    assert client.transfer("NLST nowhere/*")[0].startswith("550")
+    assert client.transfer("NLST nowhere/*")[0].startswith("450")
     # A reader that stops in the middle costs no more.
     stalled = [signed_in() for _ in range(10)]
     for session in stalled:
@@ -749,12 +749,21 @@ def ended_account():
 
 
 def revoked_account():
-    """The record vanishes as ffsstaged withdraws it: noticed within a second or so."""
-    client = signed_in()
+    """The record vanishes as ffsstaged withdraws it: noticed within a second or so. What was sent ahead is not served after
+    it; the transfer that runs ends by the account's policy."""
+    client, busy = signed_in(), signed_in()
+    data = busy.open_data()
+    busy.raw(b"RETR big.iso\r\n")
+    assert busy.reply().startswith("150")
+    got = len(data.recv(1_000))
+    busy.raw(b"EPSV\r\nRETR hello.txt\r\nEPSV\r\nRETR big.iso\r\n")
     os.makedirs(f"{AREA}/.withdrawn", exist_ok=True)
     os.rename(f"{AREA}/{ACCOUNT}", f"{AREA}/.withdrawn/{ACCOUNT}")
     assert timed(lambda: client.reply()) < 2.5
     client.expect_end()
+    assert got + len(drain(data)) == 8 << 20
+    assert busy.reply().startswith("226") and busy.reply().startswith("421 The account has ended")
+    busy.expect_end()
 
 
 def guessable_ports():

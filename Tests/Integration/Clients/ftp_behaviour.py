@@ -56,7 +56,89 @@ def listing_options():
         assert re.match(r"[d-]([r-]-[x-]){3} +\d+ \w+ +\w+ +\d+ \w{3} [ \d]\d [ \d]\d[\d:]\d\d \S", line), line
     assert client.transfer("LIST hello.txt")[1].count(b"\r\n") == 1
     assert client.transfer("NLST d/*")[1].split(b"\r\n")[0].startswith(b"d/")
-    assert client.transfer("LIST nothing")[0].startswith("550")
+    assert client.transfer("LIST nothing")[0].startswith("450")
+
+
+def names_can_be_fetched():
+    """RFC 1123 §4.1.2.7: what NLST says can be given to RETR."""
+    client = signed_in()
+    for argument, first in [("d", b"d/one"), ("d/", b"d/one"), ("/d", b"/d/one"), ("d/*", b"d/one"), ("./d", b"./d/one"), ("d/../d", b"d/../d/one"), ("-la d", b"d/one")]:
+        names = client.transfer(f"NLST {argument}")[1].split(b"\r\n")
+        assert names == [first, b""], (argument, names)
+        assert client.transfer("RETR " + names[0].decode())[1] == b"1", argument
+    bare = client.transfer("NLST")[1]
+    for argument in [".", "./", "-a", "-a ."]:
+        assert client.transfer(f"NLST {argument}")[1] == bare, argument
+    client.expect("CWD d", 250)
+    assert client.transfer("NLST")[1] == b"one\r\n" and client.transfer("NLST ..")[1].startswith(b"../SHA256SUMS\r\n")
+    # LIST shows names as ls does.
+    assert client.transfer("LIST /d")[1].endswith(b" one\r\n")
+
+
+def sizes_are_announced():
+    """150 tells the size as vsftpd does, of the whole file and only where the file's own bytes come; Python takes it from there."""
+    client = signed_in()
+
+    def opening(command):
+        data = client.open_data()
+        client.raw(command.encode() + b"\r\n")
+        reply = client.reply()
+        drain(data)
+        assert client.reply().startswith("226")
+        return reply
+
+    assert opening("RETR hello.txt") == "150 Opening BINARY mode data connection for hello.txt (12 bytes)."
+    assert opening("RETR d/one") == "150 Opening BINARY mode data connection for one (1 bytes)."
+    client.expect("REST 6", 350)
+    assert opening("RETR hello.txt").endswith(" (12 bytes).")
+    client.expect("MODE Z", 200)
+    assert opening("RETR hello.txt") == "150 Opening BINARY mode data connection for hello.txt."
+    client.expect("MODE S", 200)
+    client.expect("TYPE A", 200)
+    assert opening("RETR hello.txt") == "150 Opening ASCII mode data connection for hello.txt."
+    forged = "n" * 230 + " (5 bytes)"
+    with open(f"{TREE}/{forged}", "wb") as file:
+        file.write(b"123")
+    python = ftplib.FTP()
+    python.connect(HOST, PORT)
+    python.login(ACCOUNT, PASSWORD)
+    python.voidcmd("TYPE I")
+    for name, size in [("big.iso", 8 << 20), (forged, 3)]:
+        data, told = python.ntransfercmd(f"RETR {name}")
+        assert told == size == len(drain(data)), (name, told)
+        data.close()
+        python.voidresp()
+
+
+def wrong_kinds_of_names():
+    """Words fit what is wrong: a directory is no missing file."""
+    client = signed_in()
+    for command, reply in {
+        "CWD hello.txt": "550 That is not a directory.", "SIZE d": "550 That is a directory, not a file.", "MDTM d": "550 That is a directory, not a file.",
+        "HASH d": "550 That is a directory, not a file.", "XMD5 d": "550 That is a directory, not a file.", "SIZE hello.txt/": "550 That is not a directory.",
+        "MDTM hello.txt/": "550 That is not a directory.", "SIZE nothing": "550 No such file or directory.", "CWD nothing": "550 No such file or directory.",
+        "XCRC hello.txt 5 3": "501 The range ends before it starts.", "XCRC hello.txt 13": "554 The file has 12 bytes.", "STAT nothing": "450 No such file or directory.",
+        "LIST nothing": "450 No such file or directory.", "NLST hello.txt/": "450 That is not a directory.",
+    }.items():
+        assert client(command) == reply, (command, client(command))
+    client.passive()
+    client.expect("RETR d", "550 That is a directory, not a file.")
+    assert client("STAT hello.txt").startswith("213-") and client("STAT d").startswith("212-")
+
+
+def names_with_a_single_ff():
+    """Windows-1251 has a letter at 0xFF; its clients do not double it. Those that do get the same file."""
+    names = [b"\xff.txt", b"\xff\xf1", b"a\xff", b"\xff"]
+    for name in names:
+        with open(TREE.encode() + b"/d/" + name, "wb") as file:
+            file.write(name)
+    client = signed_in()
+    for name in names:
+        for sent in [name, name.replace(b"\xff", b"\xff\xff")]:
+            data = client.open_data()
+            client.raw(b"RETR d/" + sent + b"\r\n")
+            assert client.reply().startswith("150"), sent
+            assert drain(data) == name and client.reply().startswith("226")
 
 
 def times_agree():
@@ -87,6 +169,19 @@ def restart():
     for offset in [1, 65535, 4 << 20, len(whole) - 1]:
         client.expect(f"REST {offset}", 350)
         assert client.transfer("RETR big.iso")[1] == whole[offset:]
+
+
+def restart_of_translated_bytes():
+    """REST and RANG count stored bytes: where TYPE or STRU changed behind them nothing is sent, rather than all as if it were the rest."""
+    for change, back in [("TYPE A", "TYPE I"), ("STRU R", "STRU F")]:
+        for command in ["REST 6", "RANG 2 4"]:
+            client = signed_in()
+            client.expect(command, 350)
+            client.expect(change, 200)
+            client.passive()
+            client.expect("RETR hello.txt", "554 REST and RANG need TYPE I")
+            client.expect(back, 200)
+            assert client.transfer("RETR hello.txt")[1] == b"hello\nworld\n"
 
 
 def representations():
@@ -296,7 +391,7 @@ def refusals_are_sentences():
     for command, code in {
         "STOR x": 550, "STOU": 550, "APPE x": 550, "DELE x": 550, "RMD d": 550, "XRMD d": 550, "MKD d": 550, "XMKD d": 550, "RNFR hello.txt": 550, "RNTO x": 503,
         "MFMT 20200101000000 hello.txt": 550, "MFCT 20200101000000 hello.txt": 550, "MFF modify=1; hello.txt": 550, "SMNT /": 502, "SITE CHMOD 777 hello.txt": 550,
-        "SITE UTIME 20200101000000 hello.txt": 550, "ADAT x": 503, "MIC x": 502, "CONF x": 502, "ENC x": 502, "CCC": 534,
+        "SITE UTIME 20200101000000 hello.txt": 550, "ADAT x": 503, "MIC x": 502, "CONF x": 502, "ENC x": 502, "CCC": 533,
     }.items():
         for prepare in ["NOOP", "EPSV", "REST 5"]:
             client(prepare)
@@ -312,12 +407,15 @@ def information():
     for command, words in {
         "SITE WHO": f"Signed in to {ACCOUNT}", "STAT": "TYPE: I, STRU: F, MODE: S", "SITE HELP": "CHMOD and UTIME are refused", "HELP": "access: USER PASS",
         "HELP RANG": "RANG <first> <last>", "AVBL": "213 0", "AVBL d": "213 0", "ALLO 100 R 10": "202", "ACCT x": "202", "CSID Name=test;": "Name=FFS;", "CLNT test 1.0": "200",
-        "LANG EN-us": "English", "SYST": "215 UNIX Type: L8", "STAT d": "one", "STAT hello.txt": " hello.txt", "NOOP": "200", "CCC": "534", "SITE UTIME x": "read-only",
+        "LANG EN-us": "English", "SYST": "215 UNIX Type: L8", "STAT d": "one", "STAT hello.txt": " hello.txt", "NOOP": "200", "CCC": "533", "SITE UTIME x": "read-only",
         "SITE CHMOD 777 hello.txt": "read-only", "MFMT 20200101000000 hello.txt": "read-only", "HOST x": "503",
     }.items():
         assert words in client(command), (command, client(command))
     client = Client()
     client.expect("HOST ftp.example.com", 220)
+    client.expect("HOST 127.0.0.1", 220)
+    client.expect("HOST 192.0.2.1", 504)
+    client.expect("HOST [::1]", 504)
     client.expect("CLNT test 2.0", 200)
     client.login()
     eventually(lambda: 'client="test 2.0"' in log())
@@ -369,6 +467,39 @@ def tls_close_notify():
     # Python raises SSLEOFError for an end without close_notify when it is told not to ignore it.
     client.context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     assert client.transfer("RETR big.iso", read=read)[1] == content("big.iso")
+
+
+def tls_control_is_closed_in_order():
+    """A client's close_notify on the control connection is answered by ours."""
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        for prepare in [lambda client: client.auth(client.context), lambda client: client.secure(client.context)]:
+            client = Client(context=tls_context(version))
+            client.context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+            prepare(client)
+            client.expect("NOOP", 200)
+            client.sock.unwrap().close()
+
+
+def tls_host():
+    """RFC 7151 §3.2.2: HOST and TLS ask for the same name, whichever comes first."""
+    client = Client(context=tls_context())
+    client.server_name = "files.example"
+    client.auth()
+    client.expect("HOST other.example", "504 TLS was asked for another name.")
+    client.expect("HOST FILES.example", 220)
+    client.login()
+    client = Client(context=tls_context())
+    client.server_name = "files.example"
+    client.expect("HOST files.example", 220)
+    client.auth().login()
+    client = Client(context=tls_context())
+    client.server_name = "files.example"
+    client.expect("HOST other.example", 220)
+    try:
+        client.auth().login()
+        raise AssertionError("TLS for another name than HOST's")
+    except (OSError, EOFError):
+        pass
 
 
 def tls_implicit():

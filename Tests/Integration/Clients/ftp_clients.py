@@ -347,6 +347,86 @@ def inetutils_fetches():
             assert "UNIX Type: L8" in shown and "one" in shown, shown
 
 
+def mget_fetches_a_directory():
+    """`mget dir`: NLST's names go to RETR as they come."""
+    for words in [["tnftp", "-n", "-i"], ["inetutils-ftp", "-n", "-i", "-v", "-p"]]:
+        shutil.rmtree(f"{WORK}/d", ignore_errors=True)
+        os.mkdir(f"{WORK}/d")
+        with Relay() as relay:
+            shown = run(*words, input=session(relay, "binary", "mget d"))
+            assert fetched("d/one") == b"1", (relay.sent, shown)
+
+
+def perl_lists_what_it_fetches():
+    script = """
+use Net::FTP;
+my ($port, $user, $password) = @ARGV;
+my $ftp = Net::FTP->new('127.0.0.1', Port => $port, Timeout => 20) or die $@;
+$ftp->login($user, $password) or die $ftp->message;
+$ftp->binary;
+for my $name ($ftp->ls('d')) { $ftp->get($name, 'perl-one') or die "$name: " . $ftp->message; print "$name\n"; }
+die 'size' unless $ftp->size('big.iso') == 8388608;
+$ftp->get('big.iso', 'perl.iso') or die $ftp->message;
+$ftp->restart(5); my $data = $ftp->retr('hello.txt') or die $ftp->message; my $rest = ''; my $got;
+while ($data->read($got, 4096)) { $rest .= $got } $data->close; print "[$rest]";
+my @none = $ftp->ls('nothing'); die 'listed' if @none; print $ftp->code; $ftp->quit;
+"""
+    with Relay() as relay:
+        shown = run("perl", "-e", script, str(relay.port), ACCOUNT, PASSWORD)
+        assert shown == "d/one\n[\nworld\n]450", (shown, relay.sent)
+        assert fetched("perl-one") == b"1" and fetched("perl.iso") == content("big.iso")
+
+
+def what_is_missing_is_told_once():
+    """450 for a listing: no client takes it for a passing fault and tries on."""
+    for words in [["curl", "-q", "-sS", "--max-time", "20", "--user", USER, "FTP:/nothing/"], ["curl", "-q", "-sS", "--max-time", "20", "--user", USER, "-X", "LIST nothing", "FTP:/"]]:
+        with Relay() as relay:
+            done = subprocess.run([word.replace("FTP:", f"ftp://{HOST}:{relay.port}") for word in words], capture_output=True, timeout=30)
+            assert done.returncode not in (0, 28) and relay.connections == 1, (done, relay.sent)
+    for script in ["cls nothing", "ls nothing", "nlist nothing", "get nothing", "mirror nothing"]:
+        with Relay() as relay:
+            lftp(script, relay, status=1, seconds=20)
+            assert relay.connections == 1, (script, relay.sent)
+    with Relay() as relay:
+        run("wget", "-nv", "-t", "2", "-O", "none", f"ftp://{USER}@{HOST}:{relay.port}/nothing", status=8, seconds=20)
+        assert relay.connections == 1, relay.sent
+    client = ftplib.FTP()
+    client.connect(HOST, PORT)
+    client.login(ACCOUNT, PASSWORD)
+    assert client.nlst("d") == ["d/one"]
+    try:
+        client.nlst("nothing")
+        raise AssertionError("listed")
+    except ftplib.error_temp as refusal:
+        assert str(refusal).startswith("450"), refusal
+
+
+def benchmarks_name_who_cannot_serve():
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/../../../Benchmarks/ftp")
+    import compare
+
+    def fault(tls, password=PASSWORD):
+        return compare.control_fault(HOST, PORT, ACCOUNT, password, "", tls)
+
+    assert "m1" in fault(False) and "530" in fault(False, "wrong")
+    with open(TREE + "/m1", "wb") as file:
+        file.truncate(1 << 20)
+    os.mkdir(TREE + "/d10k")
+    assert "10,000" in fault(True)
+    for index in range(10_000):
+        os.close(os.open(f"{TREE}/d10k/{index}", os.O_CREAT | os.O_WRONLY, 0o444))
+    assert fault(False) is None and fault(True) is None, (fault(False), fault(True))
+    shutil.rmtree(TREE + "/d10k")
+
+
+def urllib_takes_the_size_from_150():
+    """The size in 150 is urllib's only check against an end too soon."""
+    import urllib.request
+
+    with urllib.request.urlopen(f"ftp://{USER}@{HOST}:{PORT}/big.iso") as answer:
+        assert answer.headers["Content-Length"] == str(8 << 20) and answer.read() == content("big.iso")
+
+
 # ---- Python
 
 

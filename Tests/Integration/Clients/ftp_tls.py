@@ -213,7 +213,7 @@ def early():
         data = client.open_data()
         data.sendall(nonsense)
         client.expect("RETR hello.txt", 150)
-        assert client.reply().startswith("425")
+        assert client.reply().startswith("522")
         data.close()
         assert client.transfer("RETR hello.txt") == hello
     # What is not to be used any more is closed.
@@ -293,7 +293,7 @@ def protocols():
             name = data.selected_alpn_protocol()
             data.unwrap()
         except (ssl.SSLError, OSError):
-            assert session.reply().startswith("425")
+            assert session.reply().startswith("522")
             raise
         assert session.reply().startswith("226")
         return name

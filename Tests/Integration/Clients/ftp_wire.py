@@ -105,7 +105,9 @@ class Client:
 
     def wrap(self, session=None):
         self.context = self.context or tls_context()
-        self.sock = self.context.wrap_socket(self.sock, session=session)
+        self.sock = self.context.wrap_socket(self.sock, session=session, server_hostname=self.server_name)
+
+    server_name = None
 
     def auth(self, context=None, word="TLS"):
         self.context = context or self.context

@@ -8,6 +8,8 @@ struct Player {
     var machine: SessionMachine
     /// Passwords that are accepted.
     var password = "secret"
+    /// What TLS was asked for.
+    var serverName: String?
     /// The client's address.
     var peer = IPAddress(v4: 0xC000_0207)
 
@@ -25,7 +27,7 @@ struct Player {
         case .wait: return "wait"
         case .refuse(let reply): return shown(reply)
         case .close(let reply): return shown(reply) + " ✕"
-        case .run(let command): return run(command)
+        case .run(let command): return run(command, String(line.prefix { $0 != " " }).uppercased())
         }
     }
 
@@ -33,51 +35,48 @@ struct Player {
         text(reply.encoded).replacing("\r\n", with: "\n").dropLast().description
     }
 
-    private mutating func run(_ command: Command) -> String {
-        switch command.verb {
-        case .user: return shown(machine.user(command.text))
-        case .pass:
+    private mutating func run(_ command: Command, _ verb: String) -> String {
+        switch command {
+        case .user(let name): return shown(machine.user(name))
+        case .pass(let given):
             guard machine.pass() != nil else { return shown(machine.passOutOfOrder) }
-            if command.text == bytes(password) { return shown(machine.accepted()) }
+            if given == bytes(password) { return shown(machine.accepted()) }
             let (reply, closes) = machine.refused()
             return shown(reply) + (closes ? " ✕" : "")
         case .rein: return shown(machine.reinitialize())
-        case .auth:
-            let reply = machine.auth(command.text)
-            if reply.code == 234 { machine.handshakeStarted(command.text) }
+        case .auth(let mechanism):
+            let reply = machine.auth(mechanism)
+            if reply.code == 234 { machine.handshakeStarted(mechanism) }
             return shown(reply)
-        case .pbsz: return shown(machine.pbsz(command.number))
-        case .prot: return shown(machine.prot(command.text))
-        case .type: return shown(machine.type(command.text))
-        case .stru: return shown(machine.structure(command.text))
-        case .mode: return shown(machine.mode(command.text))
-        case .rest: return shown(machine.rest(command.number))
-        case .rang:
-            guard case .range(let first, let last) = command.argument else { return "?" }
-            return shown(machine.rang(first: first, last: last))
-        case .port, .eprt:
-            guard case .endpoint(let endpoint) = command.argument else { return "?" }
-            return shown(machine.active(endpoint, peer: peer))
+        case .pbsz: return shown(machine.pbsz())
+        case .prot(let level): return shown(machine.prot(level))
+        case .ccc: return shown(machine.clearControl)
+        case .type(let text): return shown(machine.type(text))
+        case .stru(let text): return shown(machine.structure(text))
+        case .mode(let text): return shown(machine.mode(text))
+        case .rest(let offset): return shown(machine.rest(offset))
+        case .rang(let range): return shown(machine.rang(range))
+        case .active(let endpoint): return shown(machine.active(endpoint, peer: peer))
         case .pasv:
             if let refusal = machine.pasv() { return shown(refusal) }
             machine.passiveReady()
             return "→ PASV"
-        case .epsv:
-            guard case .extendedPassive(let wanted) = command.argument else { return "?" }
+        case .epsv(let wanted):
             if let reply = machine.epsv(wanted, family: .v4) { return shown(reply) }
             machine.passiveReady()
             return "→ EPSV"
         case .pwd: return shown(machine.printDirectory)
-        case .cwd:
-            guard let path = machine.directory.resolving(command.path ?? []) else { return "too long" }
+        case .cwd(let argument):
+            guard let path = machine.directory.resolving(argument) else { return "too long" }
             return shown(machine.changed(to: path))
-        case .host: return shown(machine.host)
+        case .host(let name):
+            return shown(machine.host(name, serverName: serverName.map(bytes)) { $0 == IPAddress(v4: 0xC000_0201) })
         case .feat: return shown(machine.feat)
-        case .opts: return shown(machine.opts(command.text))
-        case .help: return shown(machine.help(command.argument))
-        case .lang: return shown(machine.lang(command.argument))
+        case .opts(let text): return shown(machine.opts(text))
+        case .help(let name): return shown(machine.help(name))
+        case .lang(let tag): return shown(machine.lang(tag))
         case .stat: return shown(machine.status(peer: "192.0.2.7:50000"))
-        default: return "→ \(command.verb.rawValue)"
+        default: return "→ \(verb)"
         }
     }
 }

@@ -25,33 +25,36 @@ package struct CommandRow: Sendable {
     package let group: Group
     package let gate: Gate
     package let duringTransfer: DuringTransfer
-    package let argument: ArgumentGrammar
+    /// What follows the verb's one space.
+    let parse: @Sendable (ArraySlice<UInt8>) throws(ArgumentError) -> Command
     /// The argument in HELP's and the manual's notation; empty where there is none.
     package let syntax: String
     /// One line for HELP and ffsftpd(8).
     package let summary: String
     /// Lines of FEAT (RFC 2389) that are always true; those that depend on the configuration come from the session.
     package let features: [String]
-    /// For `refused`: the reply, whatever the argument and the state after sign-in.
-    package let refusal: Reply?
 
-    init(
-        _ verb: Verb, _ group: Group, _ argument: ArgumentGrammar, _ syntax: String, _ summary: String,
-        gate: Gate = .signedIn, duringTransfer: DuringTransfer = .waits, features: [String] = [],
-        refusal: Reply? = nil
+    /// - Parameters:
+    ///   - grammar: what may follow the verb.
+    ///   - command: made of that.
+    init<Value>(
+        _ verb: Verb, _ group: Group, _ syntax: String, _ summary: String, gate: Gate = .signedIn,
+        duringTransfer: DuringTransfer = .waits, features: [String] = [],
+        _ grammar: @escaping @Sendable (ArraySlice<UInt8>) throws(ArgumentError) -> Value,
+        _ command: @escaping @Sendable (Value) -> Command
     ) {
         self.verb = verb
         self.group = group
         self.gate = gate
         self.duringTransfer = duringTransfer
-        self.argument = argument
         self.syntax = syntax
         self.summary = summary
         self.features = features
-        self.refusal = refusal
+        parse = { rest throws(ArgumentError) in command(try grammar(rest)) }
     }
 
+    /// Refused whatever the argument, once signed in.
     static func refused(_ verb: Verb, _ syntax: String, _ code: Int, _ text: String) -> CommandRow {
-        CommandRow(verb, .refused, .anything, syntax, text, refusal: Reply(code, text))
+        CommandRow(verb, .refused, syntax, text, Grammar.anything) { _ in .refused(Reply(code, text)) }
     }
 }

@@ -24,6 +24,24 @@ package struct Reply: Sendable, Hashable {
         self.last = Array(last.utf8)
     }
 
+    /// For RANG and the X digests.
+    package static var endsBeforeItStarts: Reply { Reply(501, "The range ends before it starts.") }
+
+    /// 150 for a file, in vsftpd's words: Python's ftplib and others take the size of what comes from `(… bytes)`, their
+    /// only check against an end too soon.
+    ///
+    ///     C: RETR big.iso
+    ///     S: 150 Opening BINARY mode data connection for big.iso (8388608 bytes).
+    ///
+    /// - Parameters:
+    ///   - name: the path's last name: a whole path might push the size over the line's end.
+    ///   - size: of the whole file; nil where other bytes than the file's are sent, so that their number is not known.
+    package static func opening(_ name: some Collection<UInt8>, isASCII: Bool, size: UInt64?) -> Reply {
+        var text = Array("Opening \(isASCII ? "ASCII" : "BINARY") mode data connection for ".utf8) + name
+        if let size { text += " (\(size) bytes)".utf8 }
+        return Reply(150, bytes: text + [UInt8(ascii: ".")])
+    }
+
     /// Appends the wire form. Inner lines start with a space, so that none can look like a reply's last line
     /// (RFC 959 §4.2); control characters become `?`, and lines are cut at 1,900 bytes because
     /// WinSCP stops reading at 2,000. Never inside a character: after one reply that is no UTF-8 it stops to use it.

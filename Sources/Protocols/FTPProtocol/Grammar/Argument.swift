@@ -1,38 +1,3 @@
-/// What may follow a verb; the table names one for each.
-package enum ArgumentGrammar: Sendable {
-    case none
-    /// Whatever follows, even nothing: PASS, and verbs that are refused anyway.
-    case anything
-    case text, optionalText
-    case path, optionalPath
-    /// `ls`-like options, which are never paths, and a path: LIST, NLST, STAT.
-    case listing
-    /// A decimal number; its sign makes it no number.
-    case number
-    /// A file offset: 0 to 2^63 - 2.
-    case offset
-    /// Two file offsets, first and last byte (draft-bryan-ftp-range).
-    case range
-    case hostPort, extendedHostPort, extendedPassive
-    /// A path, then optionally one or two offsets: XCRC and relatives.
-    case digestRange
-}
-
-/// A parsed argument.
-package enum Argument: Sendable, Hashable {
-    case none
-    case text([UInt8])
-    /// nil where the grammar allows no path.
-    case path([UInt8]?)
-    case listing(ListOptions, path: [UInt8]?)
-    case number(UInt64)
-    case range(first: UInt64, last: UInt64)
-    case endpoint(Endpoint)
-    case extendedPassive(ExtendedPassive)
-    /// `whole` is the argument as sent: a file's name may end in digits.
-    case digestRange(path: [UInt8], whole: [UInt8], start: UInt64?, end: UInt64?)
-}
-
 /// The argument of EPSV (RFC 2428 §3).
 package enum ExtendedPassive: Sendable, Hashable {
     case same
@@ -40,59 +5,74 @@ package enum ExtendedPassive: Sendable, Hashable {
     case all
 }
 
-/// Options of LIST that change what is listed; all others are accepted and ignored.
-package struct ListOptions: Sendable, Hashable {
+/// The argument of LIST, NLST and STAT: `ls`-like options, which are never paths, and a path.
+package struct ListArgument: Sendable, Hashable {
     /// `-R`
-    package var recursive = false
-    /// `-a`, `-A`: names that start with a dot; accounts have none, and a listing hides nothing.
-    package var all = false
-    /// `-d`: the directory itself.
-    package var directoryItself = false
+    package var isRecursive = false
+    /// `-d`: the directory itself. All other options are accepted and change nothing; accounts have no hidden names.
+    package var isDirectoryItself = false
+    /// nil: the current directory.
+    package var path: [UInt8]?
 
     package init() {}
 }
 
-extension ArgumentGrammar {
-    /// The refusal that a malformed argument gets; `row` supplies the syntax for its text.
-    package func parse(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> Argument {
-        switch self {
-        case .none:
-            guard text.isEmpty else { throw .syntax }
-            return .none
-        case .anything: return .text(Array(text))
-        case .text:
-            guard !text.isEmpty else { throw .syntax }
-            return .text(Array(text))
-        case .optionalText: return text.isEmpty ? .none : .text(Array(text))
-        case .path:
-            guard !text.isEmpty else { throw .syntax }
-            return .path(Array(text))
-        case .optionalPath: return .path(text.isEmpty ? nil : Array(text))
-        case .listing: return Self.listing(text)
-        case .number:
-            guard let value = decimal(text, atMost: .max) else { throw .syntax }
-            return .number(value)
-        case .offset:
-            guard let value = decimal(text, atMost: Self.largestOffset) else { throw .syntax }
-            return .number(value)
-        case .range:
-            let parts = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-            guard parts.count == 2, let first = decimal(parts[0], atMost: Self.largestOffset),
-                let last = decimal(parts[1], atMost: Self.largestOffset)
-            else { throw .syntax }
-            return .range(first: first, last: last)
-        case .hostPort:
-            guard let endpoint = Endpoint(hostPort: text) else { throw .syntax }
-            return .endpoint(endpoint)
-        case .extendedHostPort:
-            do { return .endpoint(try Endpoint(extended: text)) } catch {
-                throw error == .syntax ? .syntax : .networkProtocol
-            }
-        case .extendedPassive: return .extendedPassive(try Self.extendedPassive(text))
-        case .digestRange:
-            guard !text.isEmpty else { throw .syntax }
-            return Self.digestRange(text)
-        }
+/// First and last byte, both included (draft-bryan-ftp-range). `1 0` resets.
+package struct FileRange: Sendable, Hashable {
+    package let first: UInt64
+    package let last: UInt64
+
+    package init(first: UInt64, last: UInt64) {
+        self.first = first
+        self.last = last
+    }
+}
+
+/// The argument of XCRC and relatives: a path, then optionally one or two offsets.
+package struct DigestArgument: Sendable, Hashable {
+    package var path: [UInt8]
+    /// The argument as sent: a file's name may end in digits.
+    package var whole: [UInt8]
+    package var start: UInt64?
+    /// The last byte, as in the servers that invented these commands.
+    package var end: UInt64?
+
+    package init(path: [UInt8], whole: [UInt8], start: UInt64? = nil, end: UInt64? = nil) {
+        self.path = path
+        self.whole = whole
+        self.start = start
+        self.end = end
+    }
+}
+
+/// What may follow a verb: the rows of the command table are made from these.
+enum Grammar {
+    static func none(_ text: ArraySlice<UInt8>) throws(ArgumentError) {
+        guard text.isEmpty else { throw .syntax }
+    }
+
+    static func text(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> [UInt8] {
+        guard !text.isEmpty else { throw .syntax }
+        return Array(text)
+    }
+
+    static func anything(_ text: ArraySlice<UInt8>) -> [UInt8] { Array(text) }
+
+    static func optional(_ text: ArraySlice<UInt8>) -> [UInt8]? { text.isEmpty ? nil : Array(text) }
+
+    /// A decimal number; a sign makes it none.
+    static func number(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> UInt64 {
+        guard let value = decimal(text, atMost: .max) else { throw .syntax }
+        return value
+    }
+
+    /// `ALLO 1000` and `ALLO 1000 R 80` (RFC 959 §5.3.1).
+    static func allocation(_ text: ArraySlice<UInt8>) throws(ArgumentError) {
+        let words = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        _ = try number(words[0])
+        if words.count == 1 { return }
+        guard words.count == 3, words[1].elementsEqual("R".utf8) else { throw .syntax }
+        _ = try number(words[2])
     }
 
     /// 2^63 - 2: where the last byte of the largest file is, as 2^63 - 1 is the largest off_t and so its size.
@@ -100,7 +80,28 @@ extension ArgumentGrammar {
     /// What some clients mean by "to the end".
     private static let largestEnd = UInt64(Int64.max)
 
-    private static func extendedPassive(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> ExtendedPassive {
+    /// A file offset: 0 to 2^63 - 2.
+    static func offset(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> UInt64 {
+        guard let value = decimal(text, atMost: largestOffset) else { throw .syntax }
+        return value
+    }
+
+    static func range(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> FileRange {
+        let parts = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw .syntax }
+        return FileRange(first: try offset(parts[0]), last: try offset(parts[1]))
+    }
+
+    static func hostPort(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> Endpoint {
+        guard let endpoint = Endpoint(hostPort: text) else { throw .syntax }
+        return endpoint
+    }
+
+    static func extendedHostPort(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> Endpoint {
+        do { return try Endpoint(extended: text) } catch { throw error == .syntax ? .syntax : .networkProtocol }
+    }
+
+    static func extendedPassive(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> ExtendedPassive {
         if text.isEmpty { return .same }
         if text.count == 3, text.elementsEqual("ALL".utf8, by: { $0 & 0xDF == $1 }) { return .all }
         guard let number = decimal(text, atMost: 65_535) else { throw .syntax }
@@ -108,46 +109,51 @@ extension ArgumentGrammar {
         return .family(family)
     }
 
+    static func host(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> HostName {
+        guard let name = HostName(text) else { throw .syntax }
+        return name
+    }
+
     /// Words that start with `-` are options up to the first that does not, or to `--`.
-    private static func listing(_ text: ArraySlice<UInt8>) -> Argument {
-        var options = ListOptions()
+    static func list(_ text: ArraySlice<UInt8>) -> ListArgument {
+        var argument = ListArgument()
         var rest = text
         while rest.first == UInt8(ascii: "-") {
             let word = rest.prefix { $0 != UInt8(ascii: " ") }
-            for byte in word {
-                switch byte {
-                case UInt8(ascii: "R"): options.recursive = true
-                case UInt8(ascii: "a"), UInt8(ascii: "A"): options.all = true
-                case UInt8(ascii: "d"): options.directoryItself = true
-                default: break
-                }
-            }
+            if word.contains(UInt8(ascii: "R")) { argument.isRecursive = true }
+            if word.contains(UInt8(ascii: "d")) { argument.isDirectoryItself = true }
             rest = rest.dropFirst(word.count).drop { $0 == UInt8(ascii: " ") }
             if word.elementsEqual("--".utf8) { break }
         }
-        return .listing(options, path: rest.isEmpty ? nil : Array(rest))
+        argument.path = optional(rest)
+        return argument
     }
 
+    /// nil: of the session, not of a path.
+    static func status(_ text: ArraySlice<UInt8>) -> ListArgument? { text.isEmpty ? nil : list(text) }
+
     /// A path in quotes, or up to the trailing numbers: `a b.iso 0 1024`.
-    private static func digestRange(_ text: ArraySlice<UInt8>) -> Argument {
-        let whole = Array(text)
-        if text.first == UInt8(ascii: "\""), let close = text.dropFirst().lastIndex(of: UInt8(ascii: "\"")) {
-            let path = Array(text[(text.startIndex + 1)..<close])
-            let numbers = text[(close + 1)...].split(separator: UInt8(ascii: " "))
-                .compactMap { decimal($0, atMost: largestEnd) }
-            return .digestRange(
-                path: path, whole: whole, start: numbers.first, end: numbers.count > 1 ? numbers[1] : nil)
-        }
+    static func digest(_ text: ArraySlice<UInt8>) throws(ArgumentError) -> DigestArgument {
+        guard !text.isEmpty else { throw .syntax }
+        var argument = DigestArgument(path: Array(text), whole: Array(text))
         var numbers: [UInt64] = []
-        var rest = text
-        while numbers.count < 2, let space = rest.lastIndex(of: UInt8(ascii: " ")), space > rest.startIndex,
-            let number = decimal(rest[(space + 1)...], atMost: largestEnd)
-        {
-            numbers.insert(number, at: 0)
-            rest = rest[..<space]
+        if text.first == UInt8(ascii: "\""), let close = text.dropFirst().lastIndex(of: UInt8(ascii: "\"")) {
+            argument.path = Array(text[(text.startIndex + 1)..<close])
+            numbers = text[(close + 1)...].split(separator: UInt8(ascii: " "))
+                .compactMap { decimal($0, atMost: largestEnd) }
+        } else {
+            var rest = text
+            while numbers.count < 2, let space = rest.lastIndex(of: UInt8(ascii: " ")), space > rest.startIndex,
+                let number = decimal(rest[(space + 1)...], atMost: largestEnd)
+            {
+                numbers.insert(number, at: 0)
+                rest = rest[..<space]
+            }
+            argument.path = Array(rest)
         }
-        return .digestRange(
-            path: Array(rest), whole: whole, start: numbers.first, end: numbers.count > 1 ? numbers[1] : nil)
+        argument.start = numbers.first
+        argument.end = numbers.count > 1 ? numbers[1] : nil
+        return argument
     }
 }
 

@@ -1,12 +1,26 @@
-/// One command line, parsed.
-package struct Command: Sendable, Hashable {
-    package let verb: Verb
-    package let argument: Argument
-
-    package init(_ verb: Verb, _ argument: Argument) {
-        self.verb = verb
-        self.argument = argument
-    }
+/// One command line, parsed: each verb with exactly what its handler needs, so that a handler can neither ask for the
+/// wrong argument nor forget to answer.
+package enum Command: Sendable, Hashable {
+    case user([UInt8]), pass([UInt8]), acct, rein, quit
+    case host(HostName), auth([UInt8]), pbsz, prot([UInt8]), ccc, lang([UInt8]?)
+    case cwd([UInt8]), cdup, pwd, syst, feat, opts([UInt8]), help([UInt8]?), noop
+    /// nil: of the session.
+    case stat(ListArgument?)
+    case site([UInt8]), clnt([UInt8]), csid([UInt8])
+    /// PORT and EPRT.
+    case active(Endpoint)
+    case pasv, epsv(ExtendedPassive), type([UInt8]), mode([UInt8]), stru([UInt8]), allo
+    case rest(UInt64), rang(FileRange), abor
+    case retr([UInt8]), size([UInt8]), mdtm([UInt8])
+    /// nil: the current directory.
+    case mlst([UInt8]?), mlsd([UInt8]?)
+    case list(ListArgument), nlst(ListArgument)
+    case hash([UInt8])
+    /// XCRC and relatives.
+    case digest(HashAlgorithm, DigestArgument)
+    case avbl
+    /// Whatever could write: what it gets once signed in.
+    case refused(Reply)
 
     /// Why a line is no command.
     package enum Refusal: Error, Sendable, Hashable {
@@ -18,39 +32,22 @@ package struct Command: Sendable, Hashable {
     }
 
     /// Exactly one space separates verb and argument; further ones belong to the argument (RFC 959 §5.3.1).
-    package init(line: [UInt8]) throws(Refusal) {
+    package init(line: [UInt8]) throws(Refusal) { self = try Self.parse(line).command }
+
+    /// With the row that says when it may run.
+    static func parse(_ line: [UInt8]) throws(Refusal) -> (row: CommandRow, command: Command) {
         let word = line.prefix { $0 != UInt8(ascii: " ") }
-        let rest = line.dropFirst(word.count + 1)
         guard let verb = Verb(word: word) else {
             let printable = String(
                 decoding: word.prefix(16).map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
-            throw Self.otherProtocols.contains(printable) ? .otherProtocol(printable) : .unknown(printable)
+            throw otherProtocols.contains(printable) ? .otherProtocol(printable) : .unknown(printable)
         }
-        do {
-            self.init(verb, try CommandTable.row(verb).argument.parse(rest))
-        } catch { throw .argument(verb, error) }
+        let row = CommandTable.row(verb)
+        do { return (row, try row.parse(line.dropFirst(word.count + 1))) } catch { throw .argument(verb, error) }
     }
 
     private static let otherProtocols: Set<String> = [
         "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PROPFIND", "PRI", "EHLO",
         "HELO", "RCPT",
     ]
-
-    /// The bytes of a text argument.
-    package var text: [UInt8] {
-        if case .text(let text) = argument { text } else { [] }
-    }
-
-    /// The path argument; nil when none was given.
-    package var path: [UInt8]? {
-        switch argument {
-        case .path(let path): path
-        case .listing(_, let path): path
-        default: nil
-        }
-    }
-
-    package var number: UInt64 {
-        if case .number(let number) = argument { number } else { 0 }
-    }
 }

@@ -3,7 +3,8 @@
 /// Strict, because what two parties cut differently can hide one command in another: only CRLF ends a line, and
 /// a bare CR, a bare LF, NUL, an over-long line or a flood of Telnet commands is a fault after which the
 /// connection must be closed. Telnet's IP, DM and other single commands (RFC 854) may come before ABOR and are
-/// dropped; option negotiations are dropped with their option; IAC IAC is the byte 0xFF.
+/// dropped; option negotiations are dropped with their option; IAC IAC is the byte 0xFF. In an argument a single 0xFF is
+/// that byte too: no Telnet command comes there, but names in Windows-1251 do, whose clients do not double it.
 package struct LineFramer: Sendable {
     /// Why the session ends.
     package enum Fault: Error, Sendable, Hashable {
@@ -15,7 +16,8 @@ package struct LineFramer: Sendable {
     /// Telnet commands accepted in one line.
     private static let mostTelnetCommands = 16
 
-    private enum Telnet { case text, command, option }
+    /// `doubled`: behind a 0xFF in an argument, which another one only repeats.
+    private enum Telnet { case text, command, option, doubled }
 
     private var buffer: [UInt8] = []
     /// Bytes before this index belong to lines already taken.
@@ -68,6 +70,10 @@ package struct LineFramer: Sendable {
             case .option:
                 telnet = .text
                 continue
+            case .doubled:
+                telnet = .text
+                try add(0xFF)
+                if byte == 0xFF { continue }
             case .text: break
             }
             if sawCarriageReturn {
@@ -78,7 +84,7 @@ package struct LineFramer: Sendable {
             case UInt8(ascii: "\r"): sawCarriageReturn = true
             case UInt8(ascii: "\n"): throw .bareLineFeed
             case 0: throw .nul
-            case 0xFF: telnet = .command
+            case 0xFF: telnet = line.contains(UInt8(ascii: " ")) ? .doubled : .command
             default: try add(byte)
             }
         }

@@ -16,9 +16,14 @@ package struct FactSelection: Sendable, Hashable {
 
     private init(facts: [Fact]) { self.facts = facts }
 
-    /// `type;size;`: unknown names are ignored (RFC 3659 §7.9).
-    package init(list: String) {
-        let wanted = Set(list.lowercased().split(separator: ";").map(String.init))
+    /// `type;size;`: unknown names are ignored, an empty list selects none (RFC 3659 §7.9). nil when a name lacks its
+    /// semicolon, is empty, or holds a blank.
+    package init?(list: String) {
+        var names = list.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false)
+        guard names.popLast()?.isEmpty == true,
+            names.allSatisfy({ !$0.isEmpty && !$0.contains(UInt8(ascii: " ")) })
+        else { return nil }
+        let wanted = Set(names.map { String(decoding: $0, as: UTF8.self).lowercased() })
         facts = Fact.allCases.filter { wanted.contains($0.rawValue) }
     }
 

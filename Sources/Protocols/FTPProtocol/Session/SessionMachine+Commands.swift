@@ -38,15 +38,21 @@ extension SessionMachine {
     }
 
     /// RANG: `1 0` resets (draft-bryan-ftp-range §3).
-    package mutating func rang(first: UInt64, last: UInt64) -> Reply {
-        if first == 1, last == 0 {
+    package mutating func rang(_ range: FileRange) -> Reply {
+        if range == FileRange(first: 1, last: 0) {
             restart = .whole
             return Reply(350, "Range reset.")
         }
         guard representation.isVerbatim else { return Reply(551, "RANG needs TYPE I and STRU F.") }
-        guard first <= last else { return Reply(501, "The range ends before it starts.") }
-        restart = .range(first: first, last: last)
-        return Reply(350, "Bytes \(first) to \(last). Send RETR.")
+        guard range.first <= range.last else { return .endsBeforeItStarts }
+        restart = .range(first: range.first, last: range.last)
+        return Reply(350, "Bytes \(range.first) to \(range.last). Send RETR.")
+    }
+
+    /// RETR, when TYPE or STRU has changed since REST or RANG; nil: it may be sent.
+    package func refusal(of restart: Restart) -> Reply? {
+        restart == .whole || representation.isVerbatim
+            ? nil : Reply(554, "REST and RANG need TYPE I and STRU F; none is in force any more.")
     }
 
     // MARK: Data setup
@@ -115,9 +121,12 @@ extension SessionMachine {
         switch words.first?.uppercased() {
         case "UTF8", "UTF-8":
             return ["", "ON"].contains(value.uppercased())
-                ? Reply(200, "UTF8 is on.") : Reply(504, "Names are bytes as stored; UTF8 is always on.")
+                ? Reply(200, "UTF8 is on.") : Reply(501, "Names are bytes as stored; UTF8 is always on.")
         case "MLST":
-            facts = FactSelection(list: value)
+            guard let selection = FactSelection(list: value) else {
+                return Reply(501, "Use: OPTS MLST [<fact>;…], each fact with its semicolon")
+            }
+            facts = selection
             return Reply(200, "MLST OPTS \(facts.optsText)")
         case "HASH":
             if value.isEmpty { return Reply(200, hashAlgorithm.rawValue) }
@@ -132,8 +141,8 @@ extension SessionMachine {
     }
 
     /// HELP.
-    package func help(_ argument: Argument) -> Reply {
-        if case .text(let name) = argument {
+    package func help(_ name: [UInt8]?) -> Reply {
+        if let name {
             guard let verb = Verb(word: name[...]) else { return Reply(502, "Unknown command.") }
             let row = CommandTable.row(verb)
             let syntax = row.syntax.isEmpty ? "" : " \(row.syntax)"
@@ -147,16 +156,42 @@ extension SessionMachine {
     }
 
     /// LANG, RFC 2640 §4.
-    package func lang(_ argument: Argument) -> Reply {
-        guard case .text(let tag) = argument else { return Reply(200, "Replies are in English.") }
+    package func lang(_ tag: [UInt8]?) -> Reply {
+        guard let tag else { return Reply(200, "Replies are in English.") }
         let lower = String(decoding: tag, as: UTF8.self).lowercased()
         return lower == "en" || lower.hasPrefix("en-")
             ? Reply(200, "Replies are in English.") : Reply(504, "Replies are in English only.")
     }
 
-    /// HOST comes before USER (RFC 7151 §3.1); every name is the same host here.
-    package var host: Reply {
-        isAnonymous ? Reply(220, "All names are one host here.") : Reply(503, "HOST comes before USER.")
+    /// HOST comes before USER (RFC 7151 §3.1). Every domain is the same host here, except that it must be the one that TLS
+    /// was asked for (§3.2.2); an address must be this server's.
+    ///
+    ///     C: HOST ftp.example.com        S: 220 All names are one host here.
+    ///     C: HOST [2001:db8::9]          S: 504 That address is not this server's.
+    ///
+    /// - Parameters:
+    ///   - serverName: what the client's TLS asked for (SNI); nil in clear, and for clients that name none.
+    ///   - isOurs: whether clients reach this server under an address.
+    package mutating func host(
+        _ name: HostName, serverName: [UInt8]?, isOurs: (IPAddress) -> Bool
+    ) -> Reply {
+        guard isAnonymous else { return Reply(503, "HOST comes before USER.") }
+        switch name {
+        case .address(let address):
+            guard isOurs(address) else { return Reply(504, "That address is not this server's.") }
+        case .domain:
+            guard Self.agree(name, serverName) else { return Reply(504, "TLS was asked for another name.") }
+        }
+        host = name
+        return Reply(220, "All names are one host here.")
+    }
+
+    /// Whether TLS may begin with `serverName` after what HOST said.
+    package func agrees(serverName: [UInt8]?) -> Bool { host.map { Self.agree($0, serverName) } ?? true }
+
+    private static func agree(_ host: HostName, _ serverName: [UInt8]?) -> Bool {
+        guard case .domain(let domain) = host, let serverName else { return true }
+        return HostName.domain(serverName[...]) == domain
     }
 
     /// CLNT and CSID: kept for the log, printable and short.

@@ -50,6 +50,8 @@ package struct SessionMachine: Sendable {
     package internal(set) var isExtendedPassiveOnly = false
     package internal(set) var facts = FactSelection.default
     package internal(set) var hashAlgorithm = HashAlgorithm.sha256
+    /// What HOST named; TLS must then be asked for the same name.
+    var host: HostName?
     /// What CLNT or CSID said, printable; for the log.
     package internal(set) var client = ""
 
@@ -77,14 +79,14 @@ package struct SessionMachine: Sendable {
 
     /// Decides what happens to one line.
     package mutating func admit(_ line: [UInt8]) -> Admission {
+        let row: CommandRow
         let command: Command
-        do { command = try Command(line: line) } catch {
+        do { (row, command) = try Command.parse(line) } catch {
             return isTransferring ? .wait : refuse(error)
         }
-        let row = CommandTable.row(command.verb)
         if isTransferring, row.duringTransfer == .waits { return .wait }
         if row.gate == .signedIn, !isSignedIn { return .refuse(Self.signInFirst) }
-        if let refusal = row.refusal { return .refuse(refusal) }
+        if case .refused(let refusal) = command { return .refuse(refusal) }
         return .run(command)
     }
 
@@ -95,7 +97,7 @@ package struct SessionMachine: Sendable {
         case .argument(let verb, let error):
             let row = CommandTable.row(verb)
             if row.gate == .signedIn, !isSignedIn { return .refuse(Self.signInFirst) }
-            return .refuse(row.refusal ?? error.reply(for: row))
+            return .refuse(error.reply(for: row))
         case .unknown:
             unknownVerbs += 1
             let reply = isSignedIn ? Reply(500, "Unknown command.") : Self.signInFirst
@@ -160,8 +162,13 @@ package struct SessionMachine: Sendable {
     }
 
     /// REIN: everything as after the greeting, except that TLS stays.
+    ///
+    /// RFC 4217 §11 would have it end with the session. A client that believes itself protected would then send its next
+    /// password in clear, and whoever sits between needs no more than to make it believe so: as with CCC, there is no
+    /// way back.
     package mutating func reinitialize() -> Reply {
         resetSession()
+        host = nil
         if isProtected { security = .tls(buffer: false, data: false) }
         return Reply(220, policy.greeting)
     }
@@ -186,6 +193,13 @@ package struct SessionMachine: Sendable {
     /// Whether data connections are (PROT P).
     package var protectsData: Bool { if case .tls(_, data: true) = security { true } else { false } }
 
+    /// CCC, RFC 4217 §12.3: there is no way back to clear text.
+    package var clearControl: Reply {
+        isProtected
+            ? Reply(534, "The control connection stays protected.")
+            : Reply(533, "The control connection is not protected.")
+    }
+
     /// AUTH: 234 means: send it, then start the handshake and call ``handshakeStarted()``.
     package func auth(_ mechanism: [UInt8]) -> Reply {
         let name = String(decoding: mechanism, as: UTF8.self).uppercased()
@@ -206,7 +220,7 @@ package struct SessionMachine: Sendable {
     }
 
     /// PBSZ, RFC 4217 §8: 0 under TLS.
-    package mutating func pbsz(_ size: UInt64) -> Reply {
+    package mutating func pbsz() -> Reply {
         guard case .tls(_, let data) = security else { return Reply(503, "AUTH TLS first.") }
         security = .tls(buffer: true, data: data)
         return Reply(200, "PBSZ=0")

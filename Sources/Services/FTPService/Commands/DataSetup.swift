@@ -2,10 +2,15 @@ import FTPProtocol
 import Logging
 import SystemSupport
 
-/// PORT, EPRT, PASV, EPSV (RFC 959 §4.1.2, RFC 2428), RANG, ABOR.
+/// PORT, EPRT, PASV, EPSV (RFC 959 §4.1.2, RFC 2428), ABOR.
+///
+///     C: EPSV                           S: 229 Entering Extended Passive Mode (|||51234|)
+///     C: PASV                           S: 227 Entering Passive Mode (192,0,2,1,200,34).
+///     C: PORT 192,0,2,7,195,80          S: 200 Data will go to port 50000.
+///     C: PORT 10,0,0,1,195,80           S: 504 Data goes to your own address only.
+///     C: ABOR  (during a transfer)      S: 426 Transfer aborted.   S: 226 ABOR done.
 extension ControlSession {
-    func active(_ argument: Argument) {
-        guard case .endpoint(let endpoint) = argument else { return }
+    func active(_ endpoint: Endpoint) {
         let answer = machine.active(endpoint, peer: peer.ip)
         if answer.code == 504 {
             log(.warning, "data to a third party or a privileged port refused", ["endpoint": "\(endpoint)"])
@@ -23,8 +28,7 @@ extension ControlSession {
         expectClient()
     }
 
-    func extendedPassive(_ argument: Argument) {
-        guard case .extendedPassive(let wanted) = argument else { return }
+    func extendedPassive(_ wanted: ExtendedPassive) {
         if let answer = machine.epsv(wanted, family: peer.ip.family) { return reply(answer) }
         guard let port = listen() else { return }
         reply(Endpoint.extendedPassiveReply(port: port))
@@ -59,11 +63,6 @@ extension ControlSession {
             reply(Reply(425, "There is no free port for a data connection; try later."))
             return nil
         }
-    }
-
-    func range(_ argument: Argument) {
-        guard case .range(let first, let last) = argument else { return }
-        reply(machine.rang(first: first, last: last))
     }
 
     /// 426 and 226 while a transfer runs; 226 otherwise (RFC 959 §4.1.3).

@@ -7,10 +7,12 @@ import SystemSupport
 ///
 /// SHA-256 of a whole file is known since publication and costs nothing. Everything else is read on a data thread,
 /// as a transfer to nowhere: ABOR stops it, and commands wait for it as for any transfer.
+///
+///     C: HASH hello.txt                 S: 213 SHA-256 0-11 ecf701f7…ce46 hello.txt
+///     C: XCRC hello.txt 0 4             S: 250 3610A686
 extension ControlSession {
     /// `213 SHA-256 0-1023 <digest> <path>`; REST and RANG limit the range.
-    func hash(_ path: [UInt8]?) {
-        guard let path else { return }
+    func hash(_ path: [UInt8]) {
         let algorithm = machine.hashAlgorithm
         let restart = machine.takeRestart()
         answer(path, restart, algorithm) { digest, range, shown in
@@ -21,16 +23,20 @@ extension ControlSession {
     }
 
     /// `250 <DIGEST>`; `end` is the last byte, as in the servers that invented these commands.
-    func digest(_ argument: Argument, _ algorithm: HashAlgorithm) {
-        guard case .digestRange(let path, let whole, let start, let end) = argument, let account else { return }
-        var named = path
+    func digest(_ argument: DigestArgument, _ algorithm: HashAlgorithm) {
+        guard let account else { return }
+        var named = argument.path
         var restart = Restart.whole
-        if let start {
-            restart = end.map { .range(first: start, last: $0) } ?? .from(start)
+        if let start = argument.start {
             // "setup 2" may be a file.
-            if let target = machine.directory.resolving(whole), (try? account.tree.openFile(target)) != nil {
-                named = whole
-                restart = .whole
+            let whole = machine.directory.resolving(argument.whole)
+            if let whole, (try? account.tree.openFile(whole)) != nil {
+                named = argument.whole
+            } else if let end = argument.end {
+                guard start <= end else { return reply(.endsBeforeItStarts) }
+                restart = .range(first: start, last: end)
+            } else {
+                restart = .from(start)
             }
         }
         answer(named, restart, algorithm) { digest, _, _ in Reply(250, digest.uppercased()) }
@@ -42,7 +48,7 @@ extension ControlSession {
     ) {
         guard let account, let target = resolve(path) else { return }
         let file: OpenFile
-        do throws(SystemError) { file = try account.tree.openFile(target) } catch { return refuse(target, error) }
+        do throws(SystemError) { file = try openFile(target, path, of: account) } catch { return refuse(target, error) }
         guard let range = restart.resolve(size: file.size) else {
             return reply(Reply(554, "The file has \(file.size) bytes."))
         }

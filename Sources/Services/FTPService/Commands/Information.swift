@@ -1,15 +1,25 @@
 import FTPProtocol
 import SystemSupport
 
-/// STAT, SITE, CLNT, CSID (RFC 959 §4.1.3).
+/// HOST (RFC 7151), STAT, SITE, CLNT, CSID (RFC 959 §4.1.3).
+///
+///     C: STAT                S: 211-Status of this session: … 211 End of status
+///     C: STAT releases       S: 212-Listing: … 212 End
+///     C: STAT hello.txt      S: 213-Listing: … 213 End
 extension ControlSession {
-    func status(_ argument: Argument) {
-        guard case .listing(let options, let path) = argument else { return }
+    /// Whether clients reach this server under `address`. Behind a balancer nobody here knows which they used.
+    func isOurs(_ address: IPAddress) -> Bool {
+        let settings = worker.settings
+        return !settings.proxies.isEmpty || address == local.ip
+            || address == settings.passiveAddress.announced(to: peer.ip, local: local.ip)
+    }
+
+    func status(_ argument: ListArgument?) {
         if let running {
             return reply(Reply(211, "A transfer is running; \(running.progress) bytes so far."))
         }
-        if path == nil, options == ListOptions() { return reply(machine.status(peer: peer.endpoint.description)) }
-        listStatus(path)
+        guard let argument else { return reply(machine.status(peer: peer.endpoint.description)) }
+        listStatus(argument)
     }
 
     func site(_ text: [UInt8]) {
@@ -23,8 +33,8 @@ extension ControlSession {
         }
     }
 
-    func named(_ command: Command) {
-        machine.named(command.text)
-        reply(Reply(200, command.verb == .csid ? "Name=FFS; CaseSensitive=1; DirSep=/;" : "Noted."))
+    func named(_ text: [UInt8], _ answer: String) {
+        machine.named(text)
+        reply(Reply(200, answer))
     }
 }

@@ -3,16 +3,19 @@ import FTPProtocol
 import SystemSupport
 
 /// LIST, NLST (RFC 959 §4.1.3), MLSD, MLST (RFC 3659 §7), and STAT with a path.
+///
+///     C: NLST releases
+///     S: 150 Here comes the listing.
+///        releases/1.0.iso                (as RETR takes it, RFC 1123 §4.1.2.7)
+///     S: 226 Transfer complete.
+///     C: LIST nothing                    S: 450 No such file or directory.
+///     C: MLST hello.txt
+///     S: 250-Facts:
+///     S:  type=file;size=12;modify=20261124205100;perm=r;unix.mode=0444; /hello.txt
+///     S: 250 End
 extension ControlSession {
-    func list(_ argument: Argument) { list(argument, .long) }
-
-    func names(_ argument: Argument) { list(argument, .names) }
-
-    private func list(_ argument: Argument, _ style: ListingFormat.Style) {
-        guard case .listing(let options, let path) = argument else { return }
-        guard let request = request(path, style, isRecursive: options.recursive, itself: options.directoryItself) else {
-            return
-        }
+    func list(_ argument: ListArgument, _ style: ListingFormat.Style) {
+        guard let request = request(argument, style) else { return }
         sendListing(request)
     }
 
@@ -47,8 +50,8 @@ extension ControlSession {
     }
 
     /// STAT with a path: a listing inside the reply, of 1,000 names at most.
-    func listStatus(_ path: [UInt8]?) {
-        guard let account, let request = request(path, .long, isRecursive: false, itself: false) else { return }
+    func listStatus(_ argument: ListArgument) {
+        guard let account, let request = request(argument, .long) else { return }
         if request.glob != nil, isLarge(request) {
             return reply(Reply(450, "The directory is too large to look for that here; use LIST."))
         }
@@ -57,27 +60,33 @@ extension ControlSession {
         while text.count < 100_000, producer.produce(into: &text) {}
         let lines = text.split(separator: UInt8(ascii: "\n")).map { Array($0.dropLast()) }
         let last = lines.count > 1_000 ? "The rest is left out; LIST shows all." : "End"
-        reply(Reply(212, "Listing:", inner: Array(lines.prefix(1_000)), last: last))
+        let code = request.single?.kind == .file ? 213 : 212
+        reply(Reply(code, "Listing:", inner: Array(lines.prefix(1_000)), last: last))
     }
 
-    /// What LIST and NLST are to show; nil after a refusal.
-    private func request(
-        _ path: [UInt8]?, _ style: ListingFormat.Style, isRecursive: Bool, itself: Bool
-    ) -> ListingRequest? {
-        guard let account, let target = resolve(path) else { return nil }
+    /// What LIST, NLST and STAT are to show; nil after a refusal, which is 450 for what is not there: 550 is none of their
+    /// replies (RFC 959 §5.4).
+    private func request(_ argument: ListArgument, _ style: ListingFormat.Style) -> ListingRequest? {
+        guard let account, let target = resolve(argument.path) else { return nil }
         do throws(SystemError) {
             let status = try account.tree.open(target, directory: false).status()
-            if status.kind == .directory, !itself {
+            if status.kind == .directory, !argument.isDirectoryItself {
                 var request = ListingRequest(target, style, now: worker.time, directory: status)
-                request.isRecursive = isRecursive
+                request.isRecursive = argument.isRecursive
+                if style == .names, !request.isRecursive, let path = argument.path {
+                    request.prefix = Self.prefix(path)
+                }
                 return request
+            }
+            if status.kind != .directory, argument.path?.last == UInt8(ascii: "/") {
+                throw SystemError("openat2", .notDirectory)
             }
             // One name: shown as the client wrote it, as ls does.
             var entry = ListingEntry(target.bytes, status)
-            entry.name = path ?? Array(".".utf8)
+            entry.name = argument.path ?? Array(".".utf8)
             return ListingRequest(single: entry, style, now: worker.time)
         } catch {
-            if let path, Glob.isPattern(target.name), error.errno == .noEntry,
+            if let path = argument.path, Glob.isPattern(target.name), error.errno == .noEntry,
                 let status = try? account.tree.open(target.parent, directory: true).status()
             {
                 var request = ListingRequest(target.parent, style, now: worker.time, directory: status)
@@ -86,9 +95,15 @@ extension ControlSession {
                 request.prefix = path.lastIndex(of: UInt8(ascii: "/")).map { Array(path[...$0]) } ?? []
                 return request
             }
-            refuse(target, error)
+            refuse(target, error, code: 450)
             return nil
         }
+    }
+
+    /// What NLST puts in front of the names of a directory, so that RETR takes them.
+    private static func prefix(_ path: [UInt8]) -> [UInt8] {
+        if path.elementsEqual(".".utf8) || path.elementsEqual("./".utf8) { return [] }
+        return path.last == UInt8(ascii: "/") ? path : path + [UInt8(ascii: "/")]
     }
 
     // MARK: Sending
@@ -102,7 +117,7 @@ extension ControlSession {
         guard let account else { return }
         _ = machine.takeRestart()
         if let refusal = machine.dataRefusal() { return reply(refusal) }
-        let opening = "Here comes the listing."
+        let opening = Reply(150, "Here comes the listing.")
         if let key = request.cacheKey, let known = worker.listings[key] {
             return begin(
                 TransferPlan(content: .bytes(known), opening: opening, file: nil, expected: UInt64(known.count)))

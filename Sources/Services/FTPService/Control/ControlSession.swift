@@ -58,6 +58,7 @@ package final class ControlSession: EventLoop.Source {
     private static let quiet: Int64 = 2_000_000_000
     private static let mostWaiting = 128
     private static let mostOutput = 64 * 1_024
+    private static let closingSeconds = 10
     private static let lingerSeconds = 2
 
     /// Greets the client, or starts TLS when `implicitTLS`.
@@ -136,10 +137,16 @@ package final class ControlSession: EventLoop.Source {
         }
     }
 
-    /// The client closed its side: what it asked for is still done.
+    /// The client closed its side: what it asked for is still done, and its close_notify answered.
     private func ended() {
         sawEnd = true
-        if !machine.isTransferring { destroy() }
+        if !machine.isTransferring { endQuietly() }
+    }
+
+    /// Nothing more is said; what was said is still written.
+    private func endQuietly() {
+        life = .closing
+        worker.loop.setDeadline(self, in: Self.closingSeconds)
     }
 
     private func runLines() {
@@ -175,13 +182,11 @@ package final class ControlSession: EventLoop.Source {
     /// After a transfer: what waited for its end, then what was not read meanwhile.
     func resume() {
         lastBusy = worker.loop.now
+        // What waits came before the account's end, and would be served after it.
+        if life == .open, let goodbye = closesWhenIdle { return close(goodbye) }
         while life == .open, !machine.isTransferring, !waiting.isEmpty { handle(waiting.removeFirst()) }
         guard life == .open, !machine.isTransferring else { return }
-        if let goodbye = closesWhenIdle { return close(goodbye) }
-        if sawEnd {
-            life = .closing
-            return worker.loop.setDeadline(self, in: 10)
-        }
+        if sawEnd { return endQuietly() }
         worker.loop.setDeadline(self, in: worker.settings.idleTimeout)
         runLines()
         if stream.tls != nil { receive() }
@@ -244,6 +249,10 @@ package final class ControlSession: EventLoop.Source {
         case .bytes:
             if let name = stream.tls?.applicationProtocol, name != "ftp" {
                 log(.notice, "ALPN of another protocol", ["alpn": "\(name)"])
+                return destroy()
+            }
+            guard machine.agrees(serverName: stream.tls?.serverName) else {
+                log(.notice, "TLS for another name than HOST's")
                 return destroy()
             }
             life = .open
@@ -319,8 +328,7 @@ package final class ControlSession: EventLoop.Source {
         reply(goodbye)
         running?.abort()
         self.lingers = lingers
-        life = .closing
-        worker.loop.setDeadline(self, in: 10)
+        endQuietly()
     }
 
     private var lingers = false

@@ -33,7 +33,7 @@ extension ControlSession {
         machine.transferStarted()
         let running = RunningTransfer(plan, of: account, started: worker.loop.now)
         self.running = running
-        reply(Reply(150, plan.opening))
+        reply(plan.opening)
         worker.loop.setDeadline(self, in: worker.settings.dataTimeout)
         switch machine.dataSetup {
         case .passive: awaitClient()

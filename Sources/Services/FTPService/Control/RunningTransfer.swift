@@ -7,8 +7,8 @@ import TLSEngine
 /// What a data command wants sent.
 struct TransferPlan {
     var content: Transfer.Content
-    /// Text of the 150.
-    let opening: String
+    /// The 150.
+    let opening: Reply
     /// The file's path and where sending starts, for the logs; nil for listings.
     let file: (path: VirtualPath, offset: UInt64)?
     /// Bytes to come where that is known, to decide whether the control thread sends them itself.
@@ -97,7 +97,7 @@ extension ControlSession {
             running.plan.onComplete()
             reply(Reply(226, "Transfer complete."))
         case .broken: reply(Reply(426, "The data connection was closed; transfer aborted."))
-        case .handshakeFailed: reply(Reply(425, "TLS on the data connection failed."))
+        case .handshakeFailed: reply(Reply(522, "TLS on the data connection failed; PROT P is in force."))
         case .notResumed: reply(Reply(522, "The data connection must resume the TLS session of this connection."))
         case .unreadable: reply(Reply(451, "The file cannot be read; transfer aborted."))
         case .aborted: reply(Reply(426, "Transfer aborted."))

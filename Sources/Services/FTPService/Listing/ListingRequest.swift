@@ -33,7 +33,7 @@ struct ListingRequest: Sendable {
 
     /// nil for what is not worth keeping.
     var cacheKey: ListingCache.Key? {
-        guard let directory, glob == nil, !isRecursive else { return nil }
+        guard let directory, glob == nil, !isRecursive, prefix.isEmpty else { return nil }
         return ListingCache.Key(
             device: directory.device, inode: directory.inode, changed: directory.changed, style: style,
             day: now.seconds / 86_400)

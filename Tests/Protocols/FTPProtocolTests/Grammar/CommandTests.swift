@@ -2,12 +2,12 @@ import FTPProtocol
 import Testing
 
 @Suite struct CommandTests {
-    private func argument(_ line: String) throws -> Argument { try Command(line: bytes(line)).argument }
+    private func command(_ line: String) throws -> Command { try Command(line: bytes(line)) }
 
     @Test func exactlyOneBlankSeparates() throws {
-        #expect(try Command(line: bytes("retr  a ")).path == bytes(" a "))
-        #expect(try Command(line: bytes("xPwD")).verb == .pwd)
-        #expect(try Command(line: bytes("PASS")).text.isEmpty)
+        #expect(try command("retr  a ") == .retr(bytes(" a ")))
+        #expect(try command("xPwD") == .pwd)
+        #expect(try command("PASS") == .pass([]))
     }
 
     @Test(arguments: [
@@ -24,36 +24,42 @@ import Testing
     }
 
     @Test func theLargestOffset() throws {
-        #expect(try argument("REST 9223372036854775806") == .number(UInt64(Int64.max) - 1))
+        #expect(try command("REST 9223372036854775806") == .rest(UInt64(Int64.max) - 1))
+        #expect(try command("RANG 0 9") == .rang(FileRange(first: 0, last: 9)))
     }
 
     @Test func optionsOfListAreNeverPaths() throws {
-        var all = ListOptions()
-        all.all = true
-        #expect(try argument("LIST -a") == .listing(all, path: nil))
-        #expect(try argument("LIST -la sub dir") == .listing(all, path: bytes("sub dir")))
-        var recursive = ListOptions()
-        recursive.recursive = true
-        #expect(try argument("NLST -R -l x") == .listing(recursive, path: bytes("x")))
-        #expect(try argument("LIST -- -x") == .listing(ListOptions(), path: bytes("-x")))
-        #expect(try argument("LIST a -l") == .listing(ListOptions(), path: bytes("a -l")))
+        func list(_ path: String?, isRecursive: Bool = false) -> ListArgument {
+            var argument = ListArgument()
+            argument.path = path.map(bytes)
+            argument.isRecursive = isRecursive
+            return argument
+        }
+        #expect(try command("LIST -a") == .list(list(nil)))
+        #expect(try command("LIST -la sub dir") == .list(list("sub dir")))
+        #expect(try command("NLST -R -l x") == .nlst(list("x", isRecursive: true)))
+        #expect(try command("LIST -- -x") == .list(list("-x")))
+        #expect(try command("LIST a -l") == .list(list("a -l")))
+        #expect(try command("STAT") == .stat(nil))
+        #expect(try command("STAT -la") == .stat(list(nil)))
     }
 
     @Test func digestRanges() throws {
         #expect(
-            try argument("XCRC a b 1 20")
-                == .digestRange(path: bytes("a b"), whole: bytes("a b 1 20"), start: 1, end: 20))
-        #expect(try argument("XCRC a") == .digestRange(path: bytes("a"), whole: bytes("a"), start: nil, end: nil))
+            try command("XCRC a b 1 20")
+                == .digest(.crc32, DigestArgument(path: bytes("a b"), whole: bytes("a b 1 20"), start: 1, end: 20)))
         #expect(
-            try argument(#"XMD5 "a 1" 5"#)
-                == .digestRange(path: bytes("a 1"), whole: bytes(#""a 1" 5"#), start: 5, end: nil))
+            try command("XSHA a") == .digest(.sha1, DigestArgument(path: bytes("a"), whole: bytes("a"))))
+        #expect(
+            try command(#"XMD5 "a 1" 5"#)
+                == .digest(.md5, DigestArgument(path: bytes("a 1"), whole: bytes(#""a 1" 5"#), start: 5)))
     }
 
     @Test func extendedPassive() throws {
-        #expect(try argument("EPSV") == .extendedPassive(.same))
-        #expect(try argument("EPSV all") == .extendedPassive(.all))
-        #expect(try argument("EPSV 2") == .extendedPassive(.family(.v6)))
-        #expect(throws: Command.Refusal.argument(.epsv, .networkProtocol)) { try Command(line: bytes("EPSV 3")) }
+        #expect(try command("EPSV") == .epsv(.same))
+        #expect(try command("EPSV all") == .epsv(.all))
+        #expect(try command("EPSV 2") == .epsv(.family(.v6)))
+        #expect(throws: Command.Refusal.argument(.epsv, .networkProtocol)) { try command("EPSV 3") }
     }
 
     @Test func otherProtocolsAreKnown() {
@@ -72,14 +78,32 @@ import Testing
     }
 
     @Test func nothingParsesIntoACrash() {
-        var generator = SystemRandomNumberGenerator()
+        let seed = UInt64.random(in: 0 ... .max)
+        var generator = SeededGenerator(seed)
         let verbs = Verb.allCases.map(\.rawValue)
-        for _ in 0..<20_000 {
+        for round in 0..<20_000 {
             let tail = (0..<Int.random(in: 0..<24, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
             }
             let line = bytes(verbs.randomElement(using: &generator) ?? "") + [UInt8(ascii: " ")] + tail
+            // What crashes takes the process with it, so the seed is said before.
+            if round == 0 { print("nothingParsesIntoACrash: seed \(seed)") }
             _ = try? Command(line: line)
         }
+    }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+private struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
     }
 }

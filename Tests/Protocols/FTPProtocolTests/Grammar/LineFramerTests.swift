@@ -53,6 +53,24 @@ import Testing
         #expect(try framer.next() == bytes("CWD ") + [0xFF])
     }
 
+    /// Windows-1251 has "я" there.
+    @Test(arguments: [1, 1_000]) func aSingleFFInAnArgumentIsTheByteItself(size: Int) throws {
+        for (sent, got) in [
+            ([0xFF, 0x2E, 0x74], [0xFF, 0x2E, 0x74]), ([0xFF], [0xFF]), ([0xFF, 0xF1], [0xFF, 0xF1]),
+            ([0xFF, 0xFB, 0x01], [0xFF, 0xFB, 0x01]), ([0xFF, 0xFF, 0xFF], [0xFF, 0xFF]),
+        ] as [([UInt8], [UInt8])] {
+            var framer = LineFramer()
+            var line: [UInt8]?
+            for byte in bytes("RETR ") + sent + bytes("\r\n") {
+                framer.append([byte])
+                if let whole = try framer.next() { line = whole }
+            }
+            #expect(line == bytes("RETR ") + got, "\(sent)")
+        }
+        #expect(throws: LineFramer.Fault.nul) { try lines(bytes("RETR ") + [0xFF, 0], inPiecesOf: size) }
+        #expect(throws: LineFramer.Fault.bareLineFeed) { try lines(bytes("RETR ") + [0xFF, 0x0A], inPiecesOf: size) }
+    }
+
     @Test func aFloodOfTelnetCommandsIsAFault() {
         let flood = [[UInt8]](repeating: [0xFF, 0xF1], count: 64).flatMap { $0 }
         #expect(throws: LineFramer.Fault.telnet) { try lines(flood + bytes("NOOP\r\n")) }

@@ -203,12 +203,75 @@ import Testing
                 ("PWD", #"257 "/a""b" is the current directory."#), ("LANG fr", "504 Replies are in English only."),
                 ("LANG en-GB", "200 Replies are in English."), ("OPTS UTF8 ON", "200 UTF8 is on."),
                 ("opts utf8 on", "200 UTF8 is on."),
-                ("OPTS UTF8 OFF", "504 Names are bytes as stored; UTF8 is always on."),
-                ("OPTS MLST Type;X;size", "200 MLST OPTS type;size;"), ("OPTS MLST", "200 MLST OPTS "),
+                ("OPTS UTF8 OFF", "501 Names are bytes as stored; UTF8 is always on."),
+                ("OPTS MLST Type;X;size;", "200 MLST OPTS type;size;"),
+                ("OPTS MLST type", "501 Use: OPTS MLST [<fact>;…], each fact with its semicolon"),
+                ("OPTS MLST size type;", "501 Use: OPTS MLST [<fact>;…], each fact with its semicolon"),
+                ("OPTS MLST ;", "501 Use: OPTS MLST [<fact>;…], each fact with its semicolon"),
+                ("HELP OPTS", "214 OPTS <command> [<options>]: Sets options of UTF8, MLST, HASH and MODE Z."),
                 ("OPTS HASH md5", "200 MD5"), ("OPTS HASH", "200 MD5"), ("NOOP x", "→ NOOP"),
                 ("PWD x", "501 Use: PWD without an argument"),
                 ("HELP RETR", "214 RETR <path>: Sends a file."), ("HELP XYZZY", "502 Unknown command."),
             ])
+    }
+
+    /// RFC 3659 §7.9.2: an error changes nothing.
+    @Test func aRefusedListOfFactsChangesNone() {
+        var player = Player()
+        _ = player("OPTS MLST size;")
+        for list in ["type", "size type;", ";", "type;;"] { #expect(player("OPTS MLST \(list)").hasPrefix("501")) }
+        #expect(player("FEAT").contains("MLST type;size*;modify;"))
+        #expect(player("OPTS MLST") == "200 MLST OPTS ")
+    }
+
+    @Test func hostNamesAreChecked() {
+        play([
+            ("HOST ftp.example.com", "220 All names are one host here."),
+            ("HOST localhost", "220 All names are one host here."),
+            ("HOST 192.0.2.1", "220 All names are one host here."),
+            ("HOST 192.0.2.2", "504 That address is not this server's."),
+            ("HOST [2001:db8::9]", "504 That address is not this server's."),
+            ("HOST 192.0.2.300", "501 Use: HOST <name>"), ("HOST [192.0.2.1]", "501 Use: HOST <name>"),
+            ("HOST 2001:db8::9", "501 Use: HOST <name>"), ("HOST a b", "501 Use: HOST <name>"),
+            ("HOST -a.example", "501 Use: HOST <name>"), ("HOST a..b", "501 Use: HOST <name>"),
+            ("HOST \(String(repeating: "a", count: 64)).example", "501 Use: HOST <name>"),
+            ("USER a", "331 Password, please."), ("HOST ftp.example.com", "503 HOST comes before USER."),
+        ])
+    }
+
+    /// RFC 7151 §3.2.2, in both orders.
+    @Test func hostAgreesWithTLS() {
+        var player = Player()
+        player.serverName = "Files.Example"
+        #expect(player("HOST files.example.") == "220 All names are one host here.")
+        #expect(player("HOST other.example") == "504 TLS was asked for another name.")
+        #expect(player("AUTH TLS") == "234 Go ahead with TLS.")
+        #expect(player.machine.agrees(serverName: bytes("files.EXAMPLE")))
+        #expect(player.machine.agrees(serverName: nil))
+        #expect(!player.machine.agrees(serverName: bytes("other.example")))
+        _ = player("REIN")
+        #expect(player.machine.agrees(serverName: bytes("other.example")))
+    }
+
+    @Test func clearControlAndAllocation() {
+        play([("CCC", "533 The control connection is not protected.")])
+        play([("AUTH TLS", "234 Go ahead with TLS."), ("CCC", "534 The control connection stays protected.")])
+        play(
+            signedIn: true,
+            [
+                ("ALLO", "501 Use: ALLO <size> [R <size>]"), ("ALLO x", "501 Use: ALLO <size> [R <size>]"),
+                ("ALLO 10 R", "501 Use: ALLO <size> [R <size>]"), ("ALLO 10", "→ ALLO"), ("ALLO 10 R 5", "→ ALLO"),
+            ])
+    }
+
+    /// What REST said holds no longer when the bytes are translated.
+    @Test func restartNeedsWhatItNeededAtRest() {
+        for change in ["TYPE A", "STRU R"] {
+            var player = Player(signedIn: true)
+            for line in ["TYPE I", "REST 100", change] { _ = player(line) }
+            #expect(player.machine.refusal(of: player.machine.takeRestart())?.code == 554, "\(change)")
+            #expect(player.machine.refusal(of: player.machine.takeRestart()) == nil)
+        }
     }
 
     @Test func featuresFollowTheTableAndTheState() {
