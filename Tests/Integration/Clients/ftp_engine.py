@@ -172,7 +172,7 @@ def restart_fails_nobody():
     """Three rolling restarts under downloads of every kind: each ends whole, and every new session is admitted meanwhile."""
     expected = hashlib.sha256(content("huge.bin")).hexdigest()
     old = set(workers())
-    failures, whole = [], []
+    failures, whole, came = [], [], []
     over = threading.Event()
 
     def download(name, client, command="RETR huge.bin", active=False):
@@ -205,6 +205,7 @@ def restart_fails_nobody():
                 client = signed_in()
                 assert client.transfer("RETR hello.txt")[1] == content("hello.txt")
                 client.close()
+                came.append(client)
             except Exception as error:
                 failures.append(("newcomer", repr(error)))
 
@@ -222,7 +223,8 @@ def restart_fails_nobody():
     eventually(lambda: sum(bool(row["path"]) for row in json.loads(ctl("ftp", "who", "--json"))) >= len(runs))
     for _ in range(3):
         ctl("ftp", "restart")
-        time.sleep(0.3)
+        before = len(came)
+        eventually(lambda: len(came) > before + 2 or failures)
     for thread in threads:
         thread.join(60)
     over.set()

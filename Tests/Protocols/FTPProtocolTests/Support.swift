@@ -3,9 +3,17 @@ import FTPProtocol
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 func text(_ bytes: some Collection<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 
+/// What the service would hold in a session's states.
+final class Held: SessionAccount {
+    let name: [UInt8]
+    init(_ name: [UInt8] = []) { self.name = name }
+}
+
+typealias TestMachine = SessionMachine<Held, Held, Held>
+
 /// Plays lines against a session machine the way the service does, for commands that need nothing but the machine.
 struct Player {
-    var machine: SessionMachine
+    var machine: TestMachine
     /// Passwords that are accepted.
     var password = "secret"
     /// What TLS was asked for.
@@ -14,7 +22,7 @@ struct Player {
     var peer = IPAddress(v4: 0xC000_0207)
 
     init(_ policy: SessionPolicy = SessionPolicy(), signedIn: Bool = false) {
-        machine = SessionMachine(policy: policy)
+        machine = TestMachine(policy: policy)
         if signedIn {
             _ = self("USER acct")
             _ = self("PASS secret")
@@ -39,8 +47,8 @@ struct Player {
         switch command {
         case .user(let name): return shown(machine.user(name))
         case .pass(let given):
-            guard machine.pass() != nil else { return shown(machine.passOutOfOrder) }
-            if given == bytes(password) { return shown(machine.accepted()) }
+            guard let name = machine.pass() else { return shown(machine.passOutOfOrder) }
+            if given == bytes(password) { return shown(machine.accepted(Held(name))) }
             let (reply, closes) = machine.refused()
             return shown(reply) + (closes ? " ✕" : "")
         case .rein: return shown(machine.reinitialize())

@@ -9,6 +9,16 @@ package struct LineFramer: Sendable {
     /// Why the session ends.
     package enum Fault: Error, Sendable, Hashable {
         case tooLong, bareCarriageReturn, bareLineFeed, nul, telnet
+
+        /// What the client is told before the connection is closed.
+        package var reply: Reply {
+            switch self {
+            case .tooLong: Reply(500, "The line is too long.")
+            case .bareCarriageReturn, .bareLineFeed: Reply(500, "Lines end with CR LF, and neither stands alone.")
+            case .nul: Reply(500, "A line holds no NUL.")
+            case .telnet: Reply(500, "Unexpected Telnet command.")
+            }
+        }
     }
 
     /// A command line without CRLF and prefix may have this many bytes: a 4,095-byte path and its verb.

@@ -10,10 +10,7 @@ extension SessionMachine {
     package mutating func mode(_ text: [UInt8]) -> Reply { representation.setMode(text) }
 
     /// How data goes out.
-    package var mode: Mode { representation.isDeflated ? .deflate(level: deflateLevel) : .stream }
-
-    static let defaultDeflateLevel = 6
-    private static let deflateLevels: ClosedRange<UInt64> = 1...9
+    package var mode: TransferMode { representation.isDeflated ? .deflate(level: deflateLevel) : .stream }
 
     /// `OPTS MODE Z [LEVEL n]` (draft-preston-ftpext-deflate-04 §3.1); other engines and methods are not served.
     private mutating func deflateOptions(_ text: String) -> Reply {
@@ -21,8 +18,8 @@ extension SessionMachine {
         switch (words.count, words.dropFirst().first) {
         case (1, _) where words[0] == "Z": break
         case (3, "LEVEL") where words[0] == "Z":
-            guard let level = decimal(Array(words[2].utf8)[...], atMost: Self.deflateLevels.upperBound),
-                Self.deflateLevels.contains(level)
+            guard let level = decimal(Array(words[2].utf8)[...], atMost: TransferMode.levels.upperBound),
+                TransferMode.levels.contains(level)
             else { return Reply(501, "Use: OPTS MODE Z LEVEL 1 to 9") }
             deflateLevel = Int(level)
         default: return Reply(501, "Use: OPTS MODE Z LEVEL 1 to 9")
@@ -208,7 +205,7 @@ extension SessionMachine {
         let tls = isProtected ? (protectsData ? "control and data" : "control") : "none"
         let lines = [
             "Connected from \(peer)",
-            isSignedIn ? "Signed in to \(String(decoding: account, as: UTF8.self))" : "Not signed in",
+            account.map { "Signed in to \(String(decoding: $0.name, as: UTF8.self))" } ?? "Not signed in",
             "TYPE: \(type), STRU: \(structure), MODE: \(mode)", "Data: \(dataSetup.summary(isExtendedPassiveOnly))",
             "Next transfer: \(restart.summary)", "TLS: \(tls)",
             isTransferring ? "A transfer is running" : "No transfer is running",
@@ -217,7 +214,7 @@ extension SessionMachine {
     }
 }
 
-extension SessionMachine.DataSetup {
+extension DataSetup {
     /// For STAT.
     fileprivate func summary(_ isExtendedPassiveOnly: Bool) -> String {
         let setup =

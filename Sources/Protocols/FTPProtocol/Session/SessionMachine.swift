@@ -6,33 +6,28 @@
 ///         └──── REIN, AUTH ─┴──────────────────────────────────────┘
 ///
 /// Ours to add to the RFC's diagrams: USER is refused while signed in (REIN first), and AUTH signs out.
-package struct SessionMachine: Sendable {
-    private enum Access: Sendable {
+///
+/// `Account`, `Transfer` and `Job` are the service's: who is signed in, what runs on a data connection, and what is read
+/// for a reply. They are held here, in the states that have them, and nowhere else.
+package struct SessionMachine<Account: SessionAccount, Transfer: AnyObject, Job: AnyObject> {
+    private enum Access {
         case anonymous
         case named([UInt8])
         case checking([UInt8])
-        case signedIn(account: [UInt8])
+        case signedIn(Account)
     }
 
     /// The control connection's security (RFC 4217).
-    private enum Security: Sendable {
+    private enum Security {
         case clear
         /// `buffer`: PBSZ was given. `data`: PROT P.
         case tls(buffer: Bool, data: Bool)
     }
 
-    private enum Flow: Sendable { case idle, transferring }
-
-    /// How the next data connection comes about.
-    package enum DataSetup: Sendable, Hashable {
-        case none, passive
-        case active(Endpoint)
-    }
-
-    /// MODE.
-    package enum Mode: Sendable, Hashable {
-        case stream
-        case deflate(level: Int)
+    private enum Flow {
+        case idle
+        case transferring(Transfer)
+        case reading(Job)
     }
 
     package let policy: SessionPolicy
@@ -44,7 +39,7 @@ package struct SessionMachine: Sendable {
     package internal(set) var directory = VirtualPath.root
     package internal(set) var representation = Representation()
     /// OPTS MODE Z LEVEL.
-    var deflateLevel = Self.defaultDeflateLevel
+    var deflateLevel = TransferMode.defaultLevel
     package internal(set) var restart = Restart.whole
     package internal(set) var dataSetup = DataSetup.none
     package internal(set) var isExtendedPassiveOnly = false
@@ -56,8 +51,8 @@ package struct SessionMachine: Sendable {
     package internal(set) var client = ""
 
     /// After so many unknown verbs, or refused sign-ins, the connection is closed.
-    package static let mostUnknownVerbs = 10
-    package static let mostFailedSignIns = 3
+    package static var mostUnknownVerbs: Int { 10 }
+    package static var mostFailedSignIns: Int { 3 }
 
     /// `implicitTLS`: the connection began with a TLS handshake (port 990), so PROT P is in force from the start.
     package init(policy: SessionPolicy, implicitTLS: Bool = false) {
@@ -66,16 +61,6 @@ package struct SessionMachine: Sendable {
     }
 
     // MARK: Admission
-
-    /// What may be done with a command now.
-    package enum Admission: Sendable, Hashable {
-        case run(Command)
-        /// A transfer runs: keep the line, and offer it again, in order, after the transfer.
-        case wait
-        case refuse(Reply)
-        /// Send the reply, then close.
-        case close(Reply)
-    }
 
     /// Decides what happens to one line.
     package mutating func admit(_ line: [UInt8]) -> Admission {
@@ -90,7 +75,7 @@ package struct SessionMachine: Sendable {
         return .run(command)
     }
 
-    private static let signInFirst = Reply(530, "Please sign in with USER and PASS.")
+    private static var signInFirst: Reply { Reply(530, "Please sign in with USER and PASS.") }
 
     private mutating func refuse(_ refusal: Command.Refusal) -> Admission {
         switch refusal {
@@ -107,16 +92,6 @@ package struct SessionMachine: Sendable {
         }
     }
 
-    /// The reply to a line that is no line; the connection is closed after it.
-    package static func reply(to fault: LineFramer.Fault) -> Reply {
-        switch fault {
-        case .tooLong: Reply(500, "The line is too long.")
-        case .bareCarriageReturn, .bareLineFeed: Reply(500, "Lines end with CR LF, and neither stands alone.")
-        case .nul: Reply(500, "A line holds no NUL.")
-        case .telnet: Reply(500, "Unexpected Telnet command.")
-        }
-    }
-
     // MARK: Sign-in
 
     package var isSignedIn: Bool { if case .signedIn = access { true } else { false } }
@@ -124,8 +99,8 @@ package struct SessionMachine: Sendable {
     /// Whether nobody has been named since the greeting, REIN or AUTH.
     var isAnonymous: Bool { if case .anonymous = access { true } else { false } }
 
-    /// The account signed in to, or empty.
-    package var account: [UInt8] { if case .signedIn(let account) = access { account } else { [] } }
+    /// The account signed in to.
+    package var account: Account? { if case .signedIn(let account) = access { account } else { nil } }
 
     /// USER.
     package mutating func user(_ name: [UInt8]) -> Reply {
@@ -146,12 +121,18 @@ package struct SessionMachine: Sendable {
 
     package var passOutOfOrder: Reply { isSignedIn ? Reply(503, "Already signed in.") : Reply(503, "USER first.") }
 
-    /// - Parameter account: the account, where USER named something else.
-    package mutating func accepted(account: [UInt8]? = nil) -> Reply {
-        guard case .checking(let name) = access else { return Reply(503, "USER first.") }
-        access = .signedIn(account: account ?? name)
+    /// The password, or whoever checked it, let the client in.
+    package mutating func accepted(_ account: Account) -> Reply {
+        guard case .checking = access else { return Reply(503, "USER first.") }
+        access = .signedIn(account)
         failedSignIns = 0
         return Reply(230, "Signed in.")
+    }
+
+    /// Nobody is signed in any more; who was.
+    package mutating func signOut() -> Account? {
+        defer { access = .anonymous }
+        return account
     }
 
     /// One text for every reason: a wrong name, a wrong password, an expired and a revoked account look the same.
@@ -177,7 +158,7 @@ package struct SessionMachine: Sendable {
         access = .anonymous
         directory = .root
         representation = Representation()
-        deflateLevel = Self.defaultDeflateLevel
+        deflateLevel = TransferMode.defaultLevel
         restart = .whole
         dataSetup = .none
         isExtendedPassiveOnly = false
@@ -248,7 +229,14 @@ package struct SessionMachine: Sendable {
 
     // MARK: Transfers
 
-    package var isTransferring: Bool { if case .transferring = flow { true } else { false } }
+    /// Whether something runs that commands wait for.
+    package var isTransferring: Bool { if case .idle = flow { false } else { true } }
+
+    /// What runs from 150 to the last reply.
+    package var transfer: Transfer? { if case .transferring(let transfer) = flow { transfer } else { nil } }
+
+    /// What is read for a reply to come.
+    package var job: Job? { if case .reading(let job) = flow { job } else { nil } }
 
     /// Whether a data connection may be opened now; nil is yes.
     package func dataRefusal() -> Reply? {
@@ -265,17 +253,47 @@ package struct SessionMachine: Sendable {
         return restart
     }
 
-    /// Data moves: only what may interrupt is run until it ends.
-    package mutating func transferStarted() { flow = .transferring }
+    /// 150 was said: only what may interrupt is run until the transfer ends.
+    package mutating func transferStarted(_ transfer: Transfer) { flow = .transferring(transfer) }
 
-    /// A digest is being read: commands wait for it as for a transfer, but no data connection is used.
-    package mutating func digestStarted() { flow = .transferring }
-    /// A file's digest is known, or given up.
-    package mutating func digestEnded() { flow = .idle }
+    /// Commands wait as for a transfer, but no data connection is used.
+    package mutating func jobStarted(_ job: Job) { flow = .reading(job) }
+    package mutating func jobEnded() { flow = .idle }
 
     /// PASV's port and PORT's endpoint serve one transfer.
     package mutating func transferEnded() {
         flow = .idle
         dataSetup = .none
     }
+}
+
+/// Whom a session is signed in to.
+package protocol SessionAccount: AnyObject {
+    /// For STAT.
+    var name: [UInt8] { get }
+}
+
+/// What may be done with a command now.
+package enum Admission: Sendable, Hashable {
+    case run(Command)
+    /// A transfer runs: keep the line, and offer it again, in order, after the transfer.
+    case wait
+    case refuse(Reply)
+    /// Send the reply, then close.
+    case close(Reply)
+}
+
+/// How the next data connection comes about.
+package enum DataSetup: Sendable, Hashable {
+    case none, passive
+    case active(Endpoint)
+}
+
+/// MODE.
+package enum TransferMode: Sendable, Hashable {
+    case stream
+    case deflate(level: Int)
+
+    static let defaultLevel = 6
+    static let levels: ClosedRange<UInt64> = 1...9
 }

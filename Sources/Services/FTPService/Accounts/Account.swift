@@ -4,8 +4,9 @@ import StoredFormats
 package import SystemSupport
 
 /// One account that sessions of this worker are signed in to; shared by all of them. Belongs to the control thread.
-package final class Account {
+package final class Account: SessionAccount {
     package let id: AccountID
+    package var name: [UInt8] { Array(id.text.utf8) }
     package let tree: AccountTree
     /// The record as it was read, and the file it was read from.
     fileprivate(set) var record: AccountRecord

@@ -4,6 +4,12 @@ import Logging
 import SystemSupport
 
 /// USER, PASS, REIN, QUIT (RFC 959 §4.1.1), AUTH (RFC 4217 §4).
+///
+///     C: AUTH TLS                       S: 234 Go ahead with TLS.   (and the handshake follows)
+///     C: USER abcdefghij234567          S: 331 Password, please.
+///     C: PASS …                         S: 230 Signed in.
+///     C: REIN                           S: 220 FFS ready.           (signed out, still under TLS)
+///     C: QUIT                           S: 221 Goodbye.
 extension ControlSession {
     func user(_ name: [UInt8]) { reply(refusalInClear(name) ?? machine.user(name)) }
 
@@ -30,8 +36,7 @@ extension ControlSession {
             log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
             return close(Reply(421, "Too many connections of this account; close one or try later."))
         }
-        self.account = account
-        reply(machine.accepted(account: Array(account.id.text.utf8)))
+        reply(machine.accepted(account))
         var facts: Logger.Metadata = ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"]
         if let customer { facts["customer"] = "\(customer)" }
         log(.info, "signed in", facts)

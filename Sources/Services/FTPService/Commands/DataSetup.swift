@@ -69,7 +69,7 @@ extension ControlSession {
     func abort() {
         guard machine.isTransferring else { return reply(Reply(226, "No transfer to abort.")) }
         pendingAborts += 1
-        if let digestJob { return digestJob.stop() }
+        if let job = machine.job { return job.stop() }
         abortTransfer()
     }
 }

@@ -44,7 +44,7 @@ extension ControlSession {
 
     private func answer(
         _ path: [UInt8], _ restart: Restart, _ algorithm: HashAlgorithm,
-        _ format: @escaping @Sendable (String, Range<UInt64>, [UInt8]) -> Reply
+        _ format: @escaping (String, Range<UInt64>, [UInt8]) -> Reply
     ) {
         guard let account, let target = resolve(path) else { return }
         let file: OpenFile
@@ -55,32 +55,6 @@ extension ControlSession {
         if algorithm == .sha256, range == 0..<file.size, let known = account.digest(of: target) {
             return reply(format("\(known)", range, path))
         }
-        read(file, range, algorithm) { format($0, range, path) }
-    }
-
-    private func read(
-        _ file: OpenFile, _ range: Range<UInt64>, _ algorithm: HashAlgorithm,
-        _ format: @escaping @Sendable (String) -> Reply
-    ) {
-        machine.digestStarted()
-        worker.loop.setDeadline(self, in: nil)
-        let home = worker.loop.mailbox
-        let session = Handoff(self)
-        let job = DigestJob(file, range, algorithm)
-        digestJob = job
-        let thread = worker.leastLoadedDataThread()
-        job.run(on: thread.mailbox) { digest in
-            home.post { _ in session.value.digestEnded(digest.map(format)) }
-        }
-    }
-
-    private func digestEnded(_ answer: Reply?) {
-        digestJob = nil
-        guard isOpen else { return }
-        machine.digestEnded()
-        reply(pendingAborts > 0 ? Reply(426, "Stopped.") : answer ?? Reply(451, "The file cannot be read."))
-        answerAborts()
-        resume()
-        flush()
+        run(SessionJob(DigestJob(file, range, algorithm) { format($0, range, path) }.turn))
     }
 }

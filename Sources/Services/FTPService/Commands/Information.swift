@@ -18,6 +18,7 @@ extension ControlSession {
         if let running {
             return reply(Reply(211, "A transfer is running; \(running.progress) bytes so far."))
         }
+        if machine.job != nil { return reply(Reply(211, "The command before is still at work.")) }
         guard let argument else { return reply(machine.status(peer: peer.endpoint.description)) }
         listStatus(argument)
     }

@@ -49,19 +49,16 @@ extension ControlSession {
         } catch { refuse(target, error) }
     }
 
-    /// STAT with a path: a listing inside the reply, of 1,000 names at most.
+    /// STAT with a path: a listing inside the reply, of 1,000 names at most. A large directory is read by a data thread, as
+    /// for LIST, and commands wait for it as for a transfer.
     func listStatus(_ argument: ListArgument) {
         guard let account, let request = request(argument, .long) else { return }
-        if request.glob != nil, isLarge(request) {
-            return reply(Reply(450, "The directory is too large to look for that here; use LIST."))
+        let producer = ListingProducer(request, in: account.tree, worker.listings)
+        let listing = StatusListing(producer, code: request.single?.kind == .file ? 213 : 212)
+        if request.isLarge { return run(SessionJob(listing.turn)) }
+        while true {
+            if let answer = listing.turn() { return reply(answer) }
         }
-        let producer = ListingProducer(request, in: account.tree)
-        var text: [UInt8] = []
-        while text.count < 100_000, producer.produce(into: &text) {}
-        let lines = text.split(separator: UInt8(ascii: "\n")).map { Array($0.dropLast()) }
-        let last = lines.count > 1_000 ? "The rest is left out; LIST shows all." : "End"
-        let code = request.single?.kind == .file ? 213 : 212
-        reply(Reply(code, "Listing:", inner: Array(lines.prefix(1_000)), last: last))
     }
 
     /// What LIST, NLST and STAT are to show; nil after a refusal, which is 450 for what is not there: 550 is none of their
@@ -108,33 +105,22 @@ extension ControlSession {
 
     // MARK: Sending
 
-    /// A directory of this size (its own blocks, not its content) is read by a data thread.
-    private static let largeDirectory = 64 * 1_024
-
-    private func isLarge(_ request: ListingRequest) -> Bool { (request.directory?.size ?? 0) > Self.largeDirectory }
-
     private func sendListing(_ request: ListingRequest) {
         guard let account else { return }
         _ = machine.takeRestart()
         if let refusal = machine.dataRefusal() { return reply(refusal) }
         let opening = Reply(150, "Here comes the listing.")
-        if let key = request.cacheKey, let known = worker.listings[key] {
-            return begin(
-                TransferPlan(content: .bytes(known), opening: opening, file: nil, expected: UInt64(known.count)))
+        func plan(_ text: [UInt8]) -> TransferPlan {
+            TransferPlan(content: .bytes(text), opening: opening, file: nil, expected: UInt64(text.count))
         }
-        let producer = ListingProducer(request, in: account.tree)
-        if request.isRecursive || isLarge(request) {
-            producer.collects = request.cacheKey != nil
-            var plan = TransferPlan(content: .produced(producer), opening: opening, file: nil, expected: nil)
-            plan.onComplete = { [worker] in
-                if let key = request.cacheKey, let whole = producer.collected { worker.listings[key] = whole }
-            }
-            return begin(plan)
+        if let key = request.textKey, let known = worker.listings[text: key] { return begin(plan(known)) }
+        let producer = ListingProducer(request, in: account.tree, worker.listings)
+        if request.isRecursive || request.isLarge {
+            return begin(TransferPlan(content: .produced(producer), opening: opening, file: nil, expected: nil))
         }
         var text: [UInt8] = []
         while producer.produce(into: &text) {}
-        if let key = request.cacheKey, producer.failure == nil { worker.listings[key] = text }
-        begin(TransferPlan(content: .bytes(text), opening: opening, file: nil, expected: UInt64(text.count)))
+        begin(plan(text))
     }
 }
 

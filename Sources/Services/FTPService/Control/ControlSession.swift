@@ -8,7 +8,7 @@ import TLSEngine
 /// (`Commands/`), writes replies: one read and one write for a command. Belongs to the control thread.
 package final class ControlSession: EventLoop.Source {
     /// Where the connection is in its life.
-    private enum Life: Equatable {
+    enum Life: Equatable {
         /// TLS around the control connection is being agreed.
         case handshaking
         case open
@@ -30,36 +30,33 @@ package final class ControlSession: EventLoop.Source {
     /// For log lines and `ffsctl ftp`: `<worker>-<count>`.
     let name: String
     let started: Int64
-    var machine: SessionMachine
-    var account: Account?
+    var machine: SessionMachine<Account, RunningTransfer, SessionJob>
+    var account: Account? { machine.account }
+    var running: RunningTransfer? { machine.transfer }
     var listener: PassiveListener?
     /// Came through `listener` for the next transfer.
     var early: EarlyConnection?
-    var running: RunningTransfer?
-    /// A digest that is being read; commands wait for it as for a transfer.
-    var digestJob: DigestJob?
     /// ABORs that came while something ran.
     var pendingAborts = 0
-    private var life = Life.open
-    private var framer = LineFramer()
-    private var output: [UInt8] = []
+    var life = Life.open
+    var framer = LineFramer()
+    var output: [UInt8] = []
     /// Lines that wait for the end of a transfer.
     private var waiting: [[UInt8]] = []
     private var sawEnd = false
-    private var closesWhenIdle: Reply?
+    /// Said once a running transfer has ended.
+    var closesWhenIdle: Reply?
+    /// After the last reply the peer may still send.
+    var lingers = false
     /// Names this session in its TLS tickets.
     private(set) lazy var identity = randomBytes(16)
     /// Commands received, for the log.
     private(set) var commands = 0
     /// When the last command came or the last transfer ended.
-    private var lastBusy: Int64
+    private(set) var lastBusy: Int64
 
-    /// Nanoseconds after which a session counts as idle when its worker drains.
-    private static let quiet: Int64 = 2_000_000_000
     private static let mostWaiting = 128
     private static let mostOutput = 64 * 1_024
-    private static let closingSeconds = 10
-    private static let lingerSeconds = 2
 
     /// Greets the client, or starts TLS when `implicitTLS`.
     init(
@@ -120,7 +117,7 @@ package final class ControlSession: EventLoop.Source {
     /// Nothing more is read until what is there has been dealt with.
     private var isPaused: Bool { waiting.count >= Self.mostWaiting || output.count > Self.mostOutput }
 
-    private func receive() {
+    func receive() {
         while life == .open, !isPaused, !sawEnd {
             switch stream.read(into: worker.readSpace) {
             case .bytes(let count):
@@ -143,12 +140,6 @@ package final class ControlSession: EventLoop.Source {
         if !machine.isTransferring { endQuietly() }
     }
 
-    /// Nothing more is said; what was said is still written.
-    private func endQuietly() {
-        life = .closing
-        worker.loop.setDeadline(self, in: Self.closingSeconds)
-    }
-
     private func runLines() {
         while life == .open, !isPaused {
             do throws(LineFramer.Fault) {
@@ -156,7 +147,7 @@ package final class ControlSession: EventLoop.Source {
                 handle(line)
             } catch {
                 log(.notice, "not a command line", ["fault": "\(error)"])
-                return close(SessionMachine.reply(to: error), lingers: true)
+                return close(error.reply, lingers: true)
             }
         }
     }
@@ -225,52 +216,6 @@ package final class ControlSession: EventLoop.Source {
         output = []
     }
 
-    // MARK: TLS
-
-    /// After 234. Whatever came with AUTH in one piece was sent before the handshake and may be anyone's: it is never
-    /// run, and the session ends.
-    func startHandshake() {
-        guard !framer.hasBufferedBytes else {
-            log(.warning, "bytes behind AUTH TLS: somebody may be injecting commands")
-            return destroy()
-        }
-        flush()
-        guard life == .open, let tls = worker.tls, output.isEmpty else { return destroy() }
-        do throws(TLSError) { try stream.startTLS(tls.ftp, identity: identity) } catch {
-            log(.error, "TLS cannot be started", ["cause": "\(error)"])
-            return destroy()
-        }
-        life = .handshaking
-        continueHandshake()
-    }
-
-    private func continueHandshake() {
-        switch stream.handshake() {
-        case .bytes:
-            if let name = stream.tls?.applicationProtocol, name != "ftp" {
-                log(.notice, "ALPN of another protocol", ["alpn": "\(name)"])
-                return destroy()
-            }
-            guard machine.agrees(serverName: stream.tls?.serverName) else {
-                log(.notice, "TLS for another name than HOST's")
-                return destroy()
-            }
-            life = .open
-            worker.ledger.count(
-                stream.tls?.resumption == TLSConnection.Resumption.none ? .controlFull : .controlResumed)
-            log(.debug, "TLS", ["tls": "\(stream.protection ?? "-")"])
-            if commands == 0 { reply(Reply(220, worker.settings.policy.greeting)) }
-            receive()
-            flush()
-        case .wantsInput: worker.loop.watch(self, .input)
-        case .wantsOutput: worker.loop.watch(self, .output)
-        case .end, .failed:
-            worker.ledger.count(.controlFailed)
-            log(.info, "TLS handshake failed")
-            destroy()
-        }
-    }
-
     // MARK: Sign-in that waits, or fails
 
     /// Another process decides; commands wait for that.
@@ -310,107 +255,6 @@ package final class ControlSession: EventLoop.Source {
         if closes { return close(refusal) }
         reply(refusal)
         proceed()
-    }
-
-    // MARK: The end
-
-    /// Whether replies still make sense.
-    var isOpen: Bool {
-        switch life {
-        case .open, .checking, .refusing, .handshaking: true
-        case .closing, .lingering, .closed: false
-        }
-    }
-
-    /// Sends `goodbye` and closes. `lingers`: the peer may have sent more than was read.
-    func close(_ goodbye: Reply, lingers: Bool = false) {
-        guard life != .closed, life != .closing else { return }
-        reply(goodbye)
-        running?.abort()
-        self.lingers = lingers
-        endQuietly()
-    }
-
-    private var lingers = false
-
-    private func finish() {
-        // close(2) says FIN as well.
-        guard lingers || stream.tls != nil else { return destroy() }
-        _ = stream.finish()
-        guard lingers else { return destroy() }
-        life = .lingering
-        worker.loop.setDeadline(self, in: Self.lingerSeconds)
-        worker.loop.watch(self, .input)
-    }
-
-    private func discard() {
-        switch stream.socket.receive(into: worker.readSpace) {
-        case .bytes, .wouldBlock: break
-        case .end, .failed: destroy()
-        }
-    }
-
-    /// Closes at once and lets everything go.
-    func destroy() {
-        guard life != .closed else { return }
-        life = .closed
-        // A transfer on a data thread still comes back once, to be logged.
-        running?.abort()
-        digestJob?.stop()
-        dropListener()
-        worker.loop.remove(self)
-        signedOut()
-        output = []
-        log(.debug, "session ended", ["commands": "\(commands)"])
-        worker.left(peer)
-    }
-
-    func dropListener() {
-        dropEarly()
-        listener?.close()
-        listener = nil
-        machine.passiveGone()
-    }
-
-    func dropEarly() {
-        early?.discard()
-        early = nil
-    }
-
-    func signedOut() {
-        if let account { worker.signedOut(of: account) }
-        account = nil
-    }
-
-    /// The worker drains: the session ends once it is quiet. Between two commands of a client that is about to fetch
-    /// something, or the next file, is no time to end it.
-    func drain() {
-        guard !machine.isTransferring, worker.loop.now - lastBusy >= Self.quiet else { return }
-        switch life {
-        case .open: close(Reply(421, "The server is being restarted; please connect again."))
-        case .handshaking: destroy()
-        case .checking, .refusing, .closing, .lingering, .closed: return
-        }
-        flush()
-    }
-
-    /// The account expired or was revoked.
-    func accountEnded(now: Timestamp) {
-        guard let ending = account?.ended else { return }
-        let goodbye = Reply(421, "The account has ended.")
-        switch ending {
-        case .until(let moment) where now < moment: return
-        case .finish where machine.isTransferring: closesWhenIdle = goodbye
-        case .finish, .until, .cut: close(goodbye)
-        }
-        flush()
-    }
-
-    /// An operator ends the session.
-    func kick() {
-        log(.notice, "kicked")
-        close(Reply(421, "Disconnected by the operator."))
-        flush()
     }
 
     // MARK: Log

@@ -30,9 +30,7 @@ extension ControlSession {
             plan.content = .produced(deflating)
             plan.expected = nil
         }
-        machine.transferStarted()
-        let running = RunningTransfer(plan, of: account, started: worker.loop.now)
-        self.running = running
+        machine.transferStarted(RunningTransfer(plan, of: account, started: worker.loop.now))
         reply(plan.opening)
         worker.loop.setDeadline(self, in: worker.settings.dataTimeout)
         switch machine.dataSetup {

@@ -13,8 +13,6 @@ struct TransferPlan {
     let file: (path: VirtualPath, offset: UInt64)?
     /// Bytes to come where that is known, to decide whether the control thread sends them itself.
     var expected: UInt64?
-    /// Called when all was sent.
-    var onComplete: () -> Void = {}
 }
 
 /// A session's transfer from its 150 to its last reply.
@@ -89,12 +87,10 @@ extension ControlSession {
         record(running, transfer, end)
         guard isOpen else {
             running.stage = .over
-            self.running = nil
-            return
+            return machine.transferEnded()
         }
         switch end {
         case .complete:
-            running.plan.onComplete()
             reply(Reply(226, "Transfer complete."))
         case .broken: reply(Reply(426, "The data connection was closed; transfer aborted."))
         case .handshakeFailed: reply(Reply(522, "TLS on the data connection failed; PROT P is in force."))
@@ -108,7 +104,6 @@ extension ControlSession {
 
     private func over(_ running: RunningTransfer) {
         running.stage = .over
-        self.running = nil
         machine.transferEnded()
         answerAborts()
         resume()
@@ -176,7 +171,7 @@ extension ControlSession {
             TransferRecord(
                 finished: worker.time, seconds: max(1, Int((elapsed + 500_000_000) / 1_000_000_000)), peer: peer.ip,
                 bytes: transfer.progress.bytes, path: file.path.bytes, isASCII: machine.representation.kind == .ascii,
-                account: machine.account, service: .ftp, isComplete: end == .complete))
+                account: running.account?.name ?? [], service: .ftp, isComplete: end == .complete))
         guard worker.log.logger.logLevel <= .info else { return }
         var metadata: Logger.Metadata = [
             "path": "\(printablePath(file.path.bytes))", "offset": "\(file.offset)",

@@ -1,12 +1,10 @@
 import Crypto
 import FFSModel
 import FTPProtocol
-import Synchronization
 import SystemSupport
 
-/// Reads a range of a file on a data thread and digests it, a megabyte in each turn of the thread's loop so that
-/// transfers there go on.
-final class DigestJob: Sendable {
+/// Reads a range of a file and digests it, a megabyte a turn.
+final class DigestJob {
     private enum State {
         case crc32(CRC32)
         case md5(Insecure.MD5)
@@ -60,42 +58,35 @@ final class DigestJob: Sendable {
     }
 
     private let file: OpenFile
-    private let range: Range<UInt64>
-    private let algorithm: HashAlgorithm
-    private let stopped = Atomic(false)
-    private static let turn = 1 << 20
+    private let end: UInt64
+    private var position: UInt64
+    private var state: State
+    private let format: (String) -> Reply
+    private static let most = 1 << 20
 
-    init(_ file: OpenFile, _ range: Range<UInt64>, _ algorithm: HashAlgorithm) {
-        self.file = file
-        self.range = range
-        self.algorithm = algorithm
-    }
-
-    /// The next turn ends it.
-    func stop() { stopped.store(true, ordering: .relaxed) }
-    var isStopped: Bool { stopped.load(ordering: .relaxed) }
-
-    /// `done` gets the digest in lower-case hexadecimal, or nil when it was stopped or the file cannot be read.
-    func run(on mailbox: Mailbox, done: @escaping @Sendable (String?) -> Void) {
-        go(on: mailbox, State(algorithm), range.lowerBound, done)
-    }
-
-    private func go(
-        on mailbox: Mailbox, _ state: sending State, _ position: UInt64, _ done: @escaping @Sendable (String?) -> Void
+    /// - Parameter format: makes the reply from the digest in lower-case hexadecimal.
+    init(
+        _ file: OpenFile, _ range: Range<UInt64>, _ algorithm: HashAlgorithm,
+        _ format: @escaping (String) -> Reply
     ) {
-        let carried = Handoff(state)
-        mailbox.post { [self] loop in
-            guard !isStopped else { return done(nil) }
-            var state = carried.value
-            let wanted = Int(min(UInt64(Self.turn), range.upperBound - position))
-            guard wanted > 0 else { return done(state.hex) }
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: wanted, alignment: 16)
-            defer { buffer.deallocate() }
-            guard let count = try? file.descriptor.read(into: buffer, at: Int(position)), count > 0 else {
-                return done(nil)
-            }
-            state.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-            go(on: loop.mailbox, state, position + UInt64(count), done)
+        self.file = file
+        position = range.lowerBound
+        end = range.upperBound
+        state = State(algorithm)
+        self.format = format
+    }
+
+    /// nil: there is more to do.
+    func turn() -> Reply? {
+        let wanted = Int(min(UInt64(Self.most), end - position))
+        guard wanted > 0 else { return format(state.hex) }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: wanted, alignment: 16)
+        defer { buffer.deallocate() }
+        guard let count = try? file.descriptor.read(into: buffer, at: Int(position)), count > 0 else {
+            return Reply(451, "The file cannot be read.")
         }
+        state.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        position += UInt64(count)
+        return nil
     }
 }

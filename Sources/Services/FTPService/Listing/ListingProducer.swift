@@ -2,75 +2,59 @@ import FFSModel
 import FTPProtocol
 import SystemSupport
 
-/// Makes a listing piece by piece on whichever thread sends it. Memory is bounded: up to 16,384 names of one directory
-/// are held to be sorted; a larger directory comes in the file system's order.
+/// Makes a listing piece by piece on whichever thread sends it, from a table that another listing of the directory made,
+/// or by reading the directory, some thousand names a piece. Memory is bounded by ``ListingReader``.
 final class ListingProducer: ChunkProducer {
-    /// 24 bytes: a session whose client does not read may hold 16,384 of them.
-    private struct Item {
-        let size: Int64
-        let modified: Int64
-        let start: UInt32
-        let length: UInt16
-        /// Permission bits, and ``directoryBit``.
-        let mode: UInt16
+    private typealias Directory = (path: VirtualPath, shown: [UInt8], depth: Int)
 
-        static let directoryBit: UInt16 = 0x8000
-        var isDirectory: Bool { mode & Self.directoryBit != 0 }
-        var name: Range<Int> { Int(start)..<Int(start) + Int(length) }
-    }
-
-    private static let mostSorted = 16_384
     private static let deepest = 64
     private static let piece = 64 * 1_024
 
     private let request: ListingRequest
     private let tree: AccountTree
+    private let cache: ListingCache?
     private var format: ListingFormat
     private let withStatus: Bool
     private let digests: DigestIndex?
     /// Directories to be listed, the next one last.
-    private var stack: [(path: VirtualPath, shown: [UInt8], depth: Int)]
-    private var open: Descriptor?
-    private var current: (path: VirtualPath, shown: [UInt8], depth: Int)?
-    private var names: [UInt8] = []
-    private var items: [Item] = []
+    private var stack: [Directory]
+    private var current: Directory?
+    private var reader: ListingReader?
+    private var table = ListingTable()
     private var next = 0
-    private var subdirectories: [[UInt8]] = []
     private var isFirst = true
     /// Why a part is missing; nil when all is there.
     private(set) var failure: SystemError?
-    /// Keep what was produced, for the cache.
-    var collects = false
-    private var collection: [UInt8] = []
-    private var isWhole = false
+    /// What was produced, for the cache; nil once it is too much.
+    private var text: [UInt8]?
 
-    init(_ request: ListingRequest, in tree: AccountTree) {
+    /// - Parameter cache: gets what is read, for the next who asks.
+    init(_ request: ListingRequest, in tree: AccountTree, _ cache: ListingCache? = nil) {
         self.request = request
         self.tree = tree
+        self.cache = cache
         format = ListingFormat(request.style, now: request.now)
-        if case .names = request.style { withStatus = false } else { withStatus = true }
+        // A large directory's table serves all styles.
+        withStatus = request.style != .names || request.isLarge
         if case .machine(let facts) = request.style, facts.contains(.digest) {
             digests = DigestIndex()
         } else {
             digests = nil
         }
+        text = cache != nil && request.textKey != nil ? [] : nil
         stack = request.single == nil ? [(request.path, [], 0)] : []
+        if let key = request.tableKey, let known = cache?[table: key] {
+            current = stack.popLast()
+            table = known
+        }
     }
-
-    /// All that was produced, if nothing is missing and it was not too much.
-    var collected: [UInt8]? { collects && isWhole && failure == nil ? collection : nil }
 
     func produce(into buffer: inout [UInt8]) -> Bool {
         let start = buffer.count
         let goesOn = produceMore(into: &buffer, until: start + Self.piece)
-        if collects {
-            collection += buffer[start...]
-            if collection.count > ListingCache.mostOfOne {
-                collects = false
-                collection = []
-            }
-        }
-        isWhole = !goesOn
+        text?.append(contentsOf: buffer[start...])
+        if let made = text, made.count > ListingCache.mostOfOneText { text = nil }
+        if !goesOn, failure == nil, let text, let key = request.textKey { cache?[text: key] = text }
         return goesOn
     }
 
@@ -80,11 +64,12 @@ final class ListingProducer: ChunkProducer {
             return false
         }
         while buffer.count < end {
-            if next < items.count {
-                append(items[next], to: &buffer)
-                next += 1
-            } else if open != nil {
-                readMore()
+            if next < table.count {
+                append(to: &buffer, until: end)
+                if next < table.count { return true }
+            } else if let reader {
+                // Whoever runs this looks around after each turn of reading.
+                guard read(reader) else { return true }
             } else if let directory = stack.popLast() {
                 enter(directory, &buffer)
             } else {
@@ -94,7 +79,7 @@ final class ListingProducer: ChunkProducer {
         return true
     }
 
-    private func enter(_ directory: (path: VirtualPath, shown: [UInt8], depth: Int), _ buffer: inout [UInt8]) {
+    private func enter(_ directory: Directory, _ buffer: inout [UInt8]) {
         current = directory
         if request.isRecursive {
             if !isFirst { buffer += [0x0D, 0x0A] }
@@ -102,71 +87,45 @@ final class ListingProducer: ChunkProducer {
             buffer += [UInt8(ascii: ":"), 0x0D, 0x0A]
         }
         isFirst = false
-        do throws(SystemError) { open = try tree.open(directory.path, directory: true) } catch {
+        do throws(SystemError) {
+            reader = ListingReader(try tree.open(directory.path, directory: true), withStatus: withStatus)
+        } catch {
             // Withdrawn meanwhile, or out of descriptors: the rest is still listed.
             failure = error
         }
     }
 
-    private func readMore() {
-        guard let directory = open.take() else { return }
-        names.removeAll(keepingCapacity: true)
-        items.removeAll(keepingCapacity: true)
-        next = 0
-        var isOver = false
+    /// False when there is nothing to show yet.
+    private func read(_ reader: ListingReader) -> Bool {
         do throws(SystemError) {
-            while !isOver, items.count < Self.mostSorted {
-                isOver = try !directory.listNext(withStatus: withStatus) { add($0) }
-            }
+            guard case .table(let read, let isWhole, let isLast) = try reader.read() else { return false }
+            table = read
+            next = 0
+            if isLast { self.reader = nil }
+            if isWhole, let key = request.tableKey { table = cache?.keep(read, key) ?? read }
+            if request.isRecursive { pushSubdirectories() }
         } catch {
             failure = error
-            isOver = true
+            self.reader = nil
         }
-        if isOver {
-            sort()
-            pushSubdirectories()
-        } else {
-            open = consume directory
-        }
-    }
-
-    private func add(_ entry: Descriptor.ListedEntry) {
-        if let glob = request.glob, !glob.matches(entry.name) { return }
-        if request.isRecursive, entry.isDirectory { subdirectories.append(Array(entry.name)) }
-        let mode = UInt16(entry.permissions & 0o777) | (entry.isDirectory ? Item.directoryBit : 0)
-        items.append(
-            Item(
-                size: entry.size, modified: entry.modified, start: UInt32(names.count),
-                length: UInt16(entry.name.count), mode: mode))
-        names.append(contentsOf: entry.name)
-    }
-
-    private func sort() {
-        names.withUnsafeBufferPointer { names in
-            items.sort { a, b in
-                names[a.name].lexicographicallyPrecedes(names[b.name])
-            }
-        }
+        return true
     }
 
     private func pushSubdirectories() {
-        defer { subdirectories = [] }
         guard let current, current.depth < Self.deepest else { return }
-        for name in subdirectories.sorted(by: { $1.lexicographicallyPrecedes($0) }) {
+        for name in table.directories.reversed() {
             guard let path = current.path.resolving(name) else { continue }
             let shown = current.shown.isEmpty ? name : current.shown + [UInt8(ascii: "/")] + name
             stack.append((path, shown, current.depth + 1))
         }
     }
 
-    private func append(_ item: Item, to buffer: inout [UInt8]) {
-        let name = names[item.name]
-        var entry = ListingEntry(
-            name: request.prefix + name, kind: item.isDirectory ? .directory : .file, size: UInt64(max(0, item.size)),
-            modified: Timestamp(seconds: item.modified), mode: item.mode & 0o777)
-        if let digests, !item.isDirectory, let path = current?.path.resolving(Array(name)) {
-            entry.digest = digests.lookUp(path.relative, in: tree)
+    private func append(to buffer: inout [UInt8], until end: Int) {
+        guard let digests, let path = current?.path else {
+            return table.append(from: &next, to: &buffer, until: end, &format, request, digest: nil)
         }
-        format.append(entry, to: &buffer)
+        table.append(from: &next, to: &buffer, until: end, &format, request) { [tree] name in
+            path.resolving(Array(name)).flatMap { digests.lookUp($0.relative, in: tree) }
+        }
     }
 }

@@ -31,49 +31,21 @@ struct ListingRequest: Sendable {
         single = entry
     }
 
+    /// A directory of this size (its own blocks, not its content) is read by a data thread.
+    private static let largeDirectory = 64 * 1_024
+    var isLarge: Bool { (directory?.size ?? 0) > Self.largeDirectory }
+
+    /// nil for what is read quickly, or in many pieces.
+    var tableKey: ListingCache.TableKey? {
+        guard let directory, isLarge, !isRecursive else { return nil }
+        return ListingCache.TableKey(device: directory.device, inode: directory.inode, changed: directory.changed)
+    }
+
     /// nil for what is not worth keeping.
-    var cacheKey: ListingCache.Key? {
+    var textKey: ListingCache.TextKey? {
         guard let directory, glob == nil, !isRecursive, prefix.isEmpty else { return nil }
-        return ListingCache.Key(
-            device: directory.device, inode: directory.inode, changed: directory.changed, style: style,
-            day: now.seconds / 86_400)
-    }
-}
-
-/// Listings of directories as they went out. A published tree never changes, and a directory's change time would say
-/// if it did; the day is part of the key because LIST shows a year instead of a time after half a year.
-final class ListingCache {
-    struct Key: Hashable {
-        let device: UInt64
-        let inode: UInt64
-        let changed: Int64
-        let style: ListingFormat.Style
-        let day: Int64
-    }
-
-    private var texts: [Key: [UInt8]] = [:]
-    /// Oldest first.
-    private var order: [Key] = []
-    private var bytes = 0
-    /// Bytes of one listing and of all of them together.
-    static let mostOfOne = 2 << 20
-    private static let most = 8 << 20
-
-    subscript(key: Key) -> [UInt8]? {
-        get { texts[key] }
-        set {
-            if let old = texts.removeValue(forKey: key) {
-                bytes -= old.count
-                order.removeAll { $0 == key }
-            }
-            guard let newValue, newValue.count <= Self.mostOfOne else { return }
-            texts[key] = newValue
-            order.append(key)
-            bytes += newValue.count
-            while bytes > Self.most, let oldest = order.first {
-                order.removeFirst()
-                bytes -= texts.removeValue(forKey: oldest)?.count ?? 0
-            }
-        }
+        let table = ListingCache.TableKey(
+            device: directory.device, inode: directory.inode, changed: directory.changed)
+        return ListingCache.TextKey(table: table, style: style, day: now.seconds / 86_400)
     }
 }

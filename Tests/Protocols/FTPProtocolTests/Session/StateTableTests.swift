@@ -75,7 +75,7 @@ import Testing
         switch line {
         case "SIGNIN": for line in ["USER acct", "PASS secret", "TYPE I"] { _ = player(line) }
         case "ACTIVE": _ = player("PORT 127,0,0,1,200,201")
-        case "AWAIT", "SEND": player.machine.transferStarted()
+        case "AWAIT", "SEND": player.machine.transferStarted(Held())
         default: _ = player(line)
         }
     }

@@ -47,7 +47,7 @@ import Testing
 
     @Test func unknownVerbs() {
         var player = Player()
-        for _ in 1..<SessionMachine.mostUnknownVerbs {
+        for _ in 1..<TestMachine.mostUnknownVerbs {
             #expect(player("XYZZY") == "530 Please sign in with USER and PASS.")
         }
         #expect(player("XYZZY") == "530 Please sign in with USER and PASS. ✕")
@@ -125,7 +125,7 @@ import Testing
         _ = player("PASV")
         _ = player("PORT 10,0,0,1,195,80")
         #expect(player.machine.dataSetup == .passive)
-        player.machine.transferStarted()
+        player.machine.transferStarted(Held())
         player.machine.transferEnded()
         #expect(player.machine.dataSetup == .none)
         #expect(player.machine.dataRefusal()?.code == 425)
@@ -185,9 +185,27 @@ import Testing
         #expect(player.machine.directory == .root)
     }
 
+    /// Who is signed in and what runs is held in the state that has it, and gone with it.
+    @Test func statesHoldWhatBelongsToThem() {
+        var player = Player(signedIn: true)
+        #expect(player.machine.account?.name == bytes("acct"))
+        #expect(player("STAT").contains("Signed in to acct"))
+        let (transfer, job) = (Held(), Held())
+        player.machine.transferStarted(transfer)
+        #expect(player.machine.transfer === transfer && player.machine.job == nil && player.machine.isTransferring)
+        player.machine.transferEnded()
+        player.machine.jobStarted(job)
+        #expect(player.machine.job === job && player.machine.transfer == nil && player("NOOP") == "wait")
+        player.machine.jobEnded()
+        #expect(!player.machine.isTransferring && player.machine.job == nil)
+        #expect(player.machine.signOut()?.name == bytes("acct"))
+        #expect(player.machine.signOut() == nil && !player.machine.isSignedIn)
+        #expect(player.machine.accepted(Held()).code == 503)
+    }
+
     @Test func duringATransferCommandsWaitInOrder() {
         var player = Player(signedIn: true)
-        player.machine.transferStarted()
+        player.machine.transferStarted(Held())
         for line in ["NOOP", "QUIT", "RETR x", "garbage", "PWD"] { #expect(player(line) == "wait") }
         #expect(player("ABOR") == "→ ABOR")
         #expect(player("STAT").hasPrefix("211-"))

@@ -29,6 +29,8 @@ final class FakeHosts: Sendable {
         var replies: [RequestID: StagedAccount] = [:]
         var creations: [StageCreate] = []
         var lookups = 0
+        /// Passwords that ffsauthd was asked about.
+        var logins = 0
         /// What every request to ffsauthd, or ffsstaged, gets.
         var authOutage: Failure?
         var stagingOutage: Failure?
@@ -84,6 +86,7 @@ final class FakeHosts: Sendable {
         table.on(AuthLogin.self) { request, _ in
             try await Task.sleep(for: self.with { $0.delay })
             return try self.with { state in
+                state.logins += 1
                 if let outage = state.authOutage { throw outage }
                 guard request.password == state.password else { throw Failure(.loginRefused, "no") }
                 return AuthLogin.Reply(customer: request.customer, displayName: "x", generation: 1)

@@ -46,7 +46,7 @@ import Tobj
     func busy() async throws {
         hosts.with { $0.authOutage = Failure(.busy, "wait") }
         async let answer = hosts.gate().answer(try request())
-        try await Task.sleep(for: .milliseconds(300))
+        while hosts.with({ $0.logins }) == 0 { try await Task.sleep(for: .milliseconds(1)) }
         hosts.with { $0.authOutage = nil }
         guard case .account = try await answer else {
             Issue.record("not admitted")

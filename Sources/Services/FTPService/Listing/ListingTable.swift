@@ -1,0 +1,142 @@
+import FFSModel
+import FTPProtocol
+import SystemSupport
+
+/// Names of one directory with what listings show of them. Never changes once it is made, so threads share it.
+struct ListingTable: Sendable {
+    /// 24 bytes.
+    fileprivate struct Item {
+        let size: Int64
+        let modified: Int64
+        let start: UInt32
+        let length: UInt16
+        /// Permission bits, and ``directoryBit``.
+        let mode: UInt16
+
+        static let directoryBit: UInt16 = 0x8000
+        var isDirectory: Bool { mode & Self.directoryBit != 0 }
+        var name: Range<Int> { Int(start)..<Int(start) + Int(length) }
+    }
+
+    fileprivate var names: [UInt8] = []
+    fileprivate var items: [Item] = []
+
+    var count: Int { items.count }
+    /// Memory that it takes.
+    var bytes: Int { names.count + items.count * MemoryLayout<Item>.stride }
+
+    fileprivate mutating func add(_ entry: Descriptor.ListedEntry) {
+        let mode = UInt16(entry.permissions & 0o777) | (entry.isDirectory ? Item.directoryBit : 0)
+        items.append(
+            Item(
+                size: entry.size, modified: entry.modified, start: UInt32(names.count),
+                length: UInt16(entry.name.count), mode: mode))
+        names.append(contentsOf: entry.name)
+    }
+
+    /// By the bytes of the names.
+    fileprivate mutating func sort() {
+        names.withUnsafeBytes { names in
+            items.sort { a, b in Self.precedes(names[a.name], names[b.name]) }
+        }
+    }
+
+    /// Eight bytes at a time: a large directory's names have much in common.
+    private static func precedes(_ a: Slice<UnsafeRawBufferPointer>, _ b: Slice<UnsafeRawBufferPointer>) -> Bool {
+        let (x, y) = (UnsafeRawBufferPointer(rebasing: a), UnsafeRawBufferPointer(rebasing: b))
+        let common = min(x.count, y.count)
+        var offset = 0
+        while offset + 8 <= common {
+            let (one, other) = (
+                UInt64(bigEndian: x.loadUnaligned(fromByteOffset: offset, as: UInt64.self)),
+                UInt64(bigEndian: y.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            )
+            if one != other { return one < other }
+            offset += 8
+        }
+        while offset < common {
+            if x[offset] != y[offset] { return x[offset] < y[offset] }
+            offset += 1
+        }
+        return x.count < y.count
+    }
+
+    /// Names looked at in one go: a pattern may fit none of them.
+    private static let turn = 16_384
+
+    /// Appends lines from the one at `next` on, until `out` has `end` bytes, there are no more, or it has been a while.
+    ///
+    /// - Parameters:
+    ///   - request: which of the names are shown, and what is put in front of them.
+    ///   - digest: of a file by its name; nil where none is shown.
+    func append(
+        from next: inout Int, to out: inout [UInt8], until end: Int, _ format: inout ListingFormat,
+        _ request: ListingRequest, digest: ((UnsafeBufferPointer<UInt8>) -> ContentDigest?)?
+    ) {
+        let last = min(items.count, next + Self.turn)
+        names.withUnsafeBufferPointer { names in
+            while next < last, out.count < end {
+                let item = items[next]
+                next += 1
+                let name = UnsafeBufferPointer(rebasing: names[item.name])
+                if let glob = request.glob, !glob.matches(name) { continue }
+                format.append(
+                    name, prefix: request.prefix, item.isDirectory ? .directory : .file,
+                    size: UInt64(max(0, item.size)), modified: Timestamp(seconds: item.modified),
+                    mode: item.mode & 0o777,
+                    digest: item.isDirectory ? nil : digest?(name), to: &out)
+            }
+        }
+    }
+
+    /// Names of the directories among them, in the table's order.
+    var directories: [[UInt8]] { items.filter(\.isDirectory).map { Array(names[$0.name]) } }
+}
+
+/// Reads a directory into tables, some thousand names at a time, so that whoever reads can do other things in between.
+final class ListingReader {
+    private let directory: Descriptor
+    private let withStatus: Bool
+    private let mostHeld: Int
+    private let turn: Int
+    private var table = ListingTable()
+    private var isLarge = false
+
+    /// Names read at a time.
+    static let turn = 4_096
+    /// Memory of a directory that is held whole, to be sorted: some 150,000 names. A larger one comes in the file system's
+    /// order, and in parts, so that a client that does not read holds no more.
+    static let mostHeld = 8 << 20
+    private static let mostOfPart = 16_384
+
+    init(
+        _ directory: consuming Descriptor, withStatus: Bool, mostHeld: Int = ListingReader.mostHeld,
+        turn: Int = ListingReader.turn
+    ) {
+        self.directory = directory
+        self.withStatus = withStatus
+        self.mostHeld = mostHeld
+        self.turn = turn
+    }
+
+    enum Step {
+        /// There is more to read; nothing to show yet.
+        case more
+        /// `isWhole`: all names, sorted.
+        case table(ListingTable, isWhole: Bool, isLast: Bool)
+    }
+
+    func read() throws(SystemError) -> Step {
+        let start = table.count
+        var goesOn = true
+        while goesOn, table.count - start < turn {
+            goesOn = try directory.listNext(withStatus: withStatus) { table.add($0) }
+        }
+        if goesOn, isLarge ? table.count < Self.mostOfPart : table.bytes < mostHeld { return .more }
+        defer { table = ListingTable() }
+        let isWhole = !goesOn && !isLarge
+        isLarge = true
+        if !goesOn { table.sort() }
+        return .table(table, isWhole: isWhole, isLast: !goesOn)
+    }
+}

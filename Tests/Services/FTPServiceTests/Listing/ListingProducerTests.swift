@@ -1,0 +1,122 @@
+import FFSModel
+import FTPProtocol
+@testable import FTPService
+import Foundation
+import StoredFormats
+import SystemSupport
+import TestSupport
+import Testing
+
+@Suite struct ListingProducerTests {
+    private struct Place {
+        let fixture: AccountFixture
+        let tree: AccountTree
+    }
+
+    private func place(_ files: [String: [UInt8]]) throws -> Place {
+        let fixture = try AccountFixture(files)
+        let store = AccountStore(area: try fixture.area())
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())
+        else { throw TestFailure("not admitted") }
+        return Place(fixture: fixture, tree: account.tree)
+    }
+
+    private func request(
+        _ path: String, _ style: ListingFormat.Style = .names, in tree: AccountTree
+    ) throws -> ListingRequest {
+        let path = try #require(VirtualPath.root.resolving(Array(path.utf8)))
+        return ListingRequest(
+            path, style, now: SystemClock.now(), directory: try tree.open(path, directory: true).status())
+    }
+
+    private func lines(_ request: ListingRequest, in tree: AccountTree, _ cache: ListingCache? = nil) -> [String] {
+        let producer = ListingProducer(request, in: tree, cache)
+        var text: [UInt8] = []
+        while producer.produce(into: &text) {}
+        #expect(producer.failure == nil)
+        return text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast().map {
+            String(decoding: $0.dropLast(), as: UTF8.self)
+        }
+    }
+
+    /// Names so long that their directory counts as large.
+    private static let many = (0..<400).map { index in
+        "p-1/" + String(repeating: "n", count: 190) + "-\((index * 791) % 400 + 1_000)"
+    }
+
+    @Test func aDirectoryIsSortedByBytes() throws {
+        let names = ["b", "a", "a.b", "a b", "é", "Z", "ab", "abcdefgh", "abcdefghi", "abcdefg"]
+        let place = try place(Dictionary(uniqueKeysWithValues: names.map { ("p-1/" + $0, [1]) }))
+        let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        #expect(lines(try request("p-1", in: place.tree), in: place.tree) == sorted)
+    }
+
+    /// All styles of a large directory come from what the first read: nothing of it is there any more when the others ask.
+    @Test func aLargeDirectoryIsReadOnce() throws {
+        let place = try place(Dictionary(uniqueKeysWithValues: Self.many.map { ($0, Array($0.utf8)) }))
+        let cache = ListingCache()
+        let facts = try #require(FactSelection(list: "type;size;x.hash;"))
+        let long = try request("p-1", .long, in: place.tree)
+        #expect(long.isLarge)
+        let machine = try request("p-1", .machine(facts), in: place.tree)
+        var some = try request("p-1", in: place.tree)
+        some.glob = Glob(Array("*-13?7".utf8)[...])
+        some.prefix = Array("p-1/".utf8)
+        let before = lines(long, in: place.tree, cache)
+        #expect(before.count == 400)
+        let root = place.fixture.directory("\(place.fixture.account)/root/p-1")
+        try FileManager.default.removeItem(atPath: root)
+        #expect(lines(long, in: place.tree, cache) == before)
+        let sorted = Self.many.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        #expect(
+            lines(machine, in: place.tree, cache)
+                == sorted.map { name in
+                    "type=file;size=\(name.utf8.count);x.hash=SHA-256:\(ContentDigest.sha256(of: Array(name.utf8))); "
+                        + name.dropFirst(4)
+                })
+        let wanted = sorted.filter { $0.hasSuffix("7") && $0.dropLast(2).hasSuffix("-13") }
+        #expect(wanted.count == 10 && lines(some, in: place.tree, cache) == wanted)
+    }
+
+    @Test func subdirectoriesFollowInOrder() throws {
+        let place = try place(["p-1/b/x": [1], "p-1/a/y": [1], "p-1/a/c/z": [1], "p-1/f": [1]])
+        var request = try request("p-1", in: place.tree)
+        request.isRecursive = true
+        #expect(
+            lines(request, in: place.tree) == [".:", "a", "b", "f", "", "a:", "c", "y", "", "a/c:", "z", "", "b:", "x"])
+    }
+
+    @Test func whatIsTooLargeComesInParts() throws {
+        let place = try place(Dictionary(uniqueKeysWithValues: Self.many.map { ($0, [1]) }))
+        let path = try #require(VirtualPath.root.resolving(Array("p-1".utf8)))
+        for (most, isWhole) in [(20_000, false), (8 << 20, true)] {
+            let reader = ListingReader(
+                try place.tree.open(path, directory: true), withStatus: true, mostHeld: most, turn: 100)
+            var sizes: [Int] = []
+            var isOver = false
+            while !isOver {
+                guard case .table(let table, let whole, let isLast) = try reader.read() else { continue }
+                sizes.append(table.count)
+                isOver = isLast
+                #expect(whole == isWhole)
+            }
+            #expect(sizes.reduce(0, +) == 400 && (sizes.count == 1) == isWhole, "\(sizes)")
+        }
+    }
+
+    @Test func theOldestListingsAreForgotten() throws {
+        let cache = ListingCache()
+        func key(_ inode: UInt64) -> ListingCache.TextKey {
+            ListingCache.TextKey(
+                table: ListingCache.TableKey(device: 1, inode: inode, changed: 3), style: .long, day: 4)
+        }
+        let text = [UInt8](repeating: 0x78, count: ListingCache.mostOfOneText)
+        for inode in 0..<5 as Range<UInt64> { cache[text: key(inode)] = text }
+        #expect(cache[text: key(0)] == nil)
+        for inode in 1..<5 as Range<UInt64> { #expect(cache[text: key(inode)]?.count == text.count) }
+        cache[text: key(9)] = text + [1]
+        #expect(cache[text: key(9)] == nil)
+    }
+}
