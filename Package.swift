@@ -124,9 +124,8 @@ let package = Package(
             ]),
         library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
 
-        // Clients: one typed client for each service.
-        library("Clients", "AuthClient", ["FFSModel", "Tobj", "Requests", "CommlinkTransport"]),
-        library("Clients", "StagingClient", ["FFSModel", "Tobj", "Requests", "CommlinkTransport"]),
+        // Clients: a typed client of each service.
+        library("Clients", "Clients", ["FFSModel", "Requests", crypto]),
 
         // Services: what each daemon does. A service imports no other service.
         library(
@@ -147,7 +146,7 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
-                "Commlink", "CommlinkTransport", "AuthClient", "StagingClient", "TLSEngine", "SystemSupport",
+                "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
                 "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
                 nioHTTP2, crypto,
             ]),
@@ -155,7 +154,7 @@ let package = Package(
             "Services", "WebFront",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload",
-                "CommlinkTransport", "AuthClient", "StagingClient", "DaemonKit", "SystemSupport", logging, metrics,
+                "CommlinkTransport", "Clients", "DaemonKit", "SystemSupport", logging, metrics,
                 lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -174,7 +173,7 @@ let package = Package(
             "ffsctl",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
-                "Repository", "AuthClient", "StagingClient", "StagingService", "DaemonKit", "SystemSupport",
+                "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport",
                 argumentParser, logging,
                 subprocess,
             ]),
@@ -185,7 +184,7 @@ let package = Package(
         benchmark(
             "staging",
             [
-                "FFSModel", "Requests", "Commlink", "CommlinkTransport", "StagingClient", "Repository",
+                "FFSModel", "Requests", "Commlink", "CommlinkTransport", "Clients", "Repository",
                 "StagingService",
                 "StoredFormats", "SystemSupport", argumentParser, logging,
             ], exclude: ["stage.c"]),
@@ -217,7 +216,7 @@ let package = Package(
         tests(
             "Services", "AuthService",
             [
-                "AuthService", "AuthClient", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb,
+                "AuthService", "Clients", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb,
                 logging,
             ],
             resources: [.copy("Support/schema-1.sql")]),
@@ -231,19 +230,19 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FTPService", "FTPProtocol", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport", "FFSModel",
-                "ConfigurationSchema", "AuthClient", "StagingClient", "Requests", "Tobj", logging,
+                "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
             ]),
         tests(
             "Services", "WebFront",
             [
-                "WebFront", "AuthClient", "StagingClient", "ConfigurationSchema", "Requests", "Tobj", "FFSModel",
+                "WebFront", "Clients", "ConfigurationSchema", "Requests", "Tobj", "FFSModel",
                 logging,
             ]),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "AuthClient",
-                "StagingClient", "StoredFormats", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
+                "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "Clients",
+                "StoredFormats", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
         .testTarget(

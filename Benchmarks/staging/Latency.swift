@@ -4,7 +4,7 @@ import CommlinkTransport
 import FFSModel
 import Logging
 import Requests
-import StagingClient
+import Clients
 import SystemSupport
 
 /// Requests at a steady pace to a running ffsstaged over its commlink: what the web front sees.

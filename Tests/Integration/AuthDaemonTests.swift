@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import CommlinkTransport
 import FFSModel
 import Glibc

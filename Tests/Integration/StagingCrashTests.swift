@@ -3,7 +3,7 @@ import FFSModel
 import Glibc
 import Logging
 import Requests
-import StagingClient
+import Clients
 import Synchronization
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
 import ArgumentParser
 import FFSModel
 import Requests
-import StagingClient
+import Clients
 
 extension Session {
     /// ffsstaged on this machine.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import AuthClient
+import Clients
 import FFSModel
 import Requests
 

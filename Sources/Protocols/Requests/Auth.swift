@@ -134,10 +134,12 @@ package struct Entitlement: Sendable, Hashable {
     /// When the entitlement ends; nil for never.
     package let until: Timestamp?
     package let policy: ExpiryPolicy
+    /// Its order limit is used up by an order that can be resumed (``AuthEntitlements/resume``).
+    package var isHeld: Bool
 
     package init(
         item: Item, title: String, summary: String, size: Int, files: Int, released: Timestamp, until: Timestamp?,
-        policy: ExpiryPolicy
+        policy: ExpiryPolicy, isHeld: Bool = false
     ) {
         self.item = item
         self.title = title
@@ -147,6 +149,7 @@ package struct Entitlement: Sendable, Hashable {
         self.released = released
         self.until = until
         self.policy = policy
+        self.isHeld = isHeld
     }
 
     package init(_ element: Element) throws(Failure) {
@@ -159,6 +162,7 @@ package struct Entitlement: Sendable, Hashable {
         released = try fields.timestamp("released")
         until = fields.optional("until") == nil ? nil : try fields.timestamp("until")
         policy = try fields.value("policy", ExpiryPolicy.init)
+        isHeld = fields.flag("held")
     }
 
     package var element: Element {
@@ -167,6 +171,7 @@ package struct Entitlement: Sendable, Hashable {
             .field("files", files), .field("released", released), .field("policy", policy),
         ]
         if let until { children.append(.field("until", until)) }
+        if isHeld { children.append(Element("held")) }
         return Element(
             "entitlement",
             [.init("product", item.product.text.utf8), .init("version", item.version.text.utf8)],
@@ -178,7 +183,7 @@ package struct Entitlement: Sendable, Hashable {
 /// time. A customer who may not sign in may have nothing.
 ///
 ///     <customer>acme</customer> <generation>5</generation>? <after product="ignite-ux" version="C.7.24"/>?
-///     <search>ignite</search>? <products>50</products>? <item product="…" version="…"/>* <holding>17</holding>?
+///     <search>ignite</search>? <products>50</products>? <item product="…" version="…"/>* <holding>17</holding>? <resume/>?
 ///     <limit>100</limit>?
 package struct AuthEntitlements: RequestMessage {
     package static var type: RequestType { .authEntitlements }
@@ -197,6 +202,8 @@ package struct AuthEntitlements: RequestMessage {
     /// An order that does not count against its grants' order limits: who asks has an account for it, and wants to know
     /// whether that account is still what the customer may have.
     package let holding: Int?
+    /// Whether to show, as held, what ``AuthOrder`` would give again by resuming the newest order of it.
+    package let resume: Bool
     /// Entitlements on the page, at most.
     package let limit: Int
 
@@ -230,7 +237,8 @@ package struct AuthEntitlements: RequestMessage {
 
     package init(
         customer: CustomerName, generation: Int? = nil, after: Item? = nil, search: String? = nil,
-        products: Int? = nil, items: [Item] = [], holding: Int? = nil, limit: Int = PageBudget.limits.upperBound
+        products: Int? = nil, items: [Item] = [], holding: Int? = nil, resume: Bool = false,
+        limit: Int = PageBudget.limits.upperBound
     ) {
         self.customer = customer
         self.generation = generation
@@ -239,11 +247,14 @@ package struct AuthEntitlements: RequestMessage {
         self.products = products
         self.items = items
         self.holding = holding
+        self.resume = resume
         self.limit = limit
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "generation", "after", "search", "products", "item", "holding", "limit"])
+        try fields.allowOnly([
+            "customer", "generation", "after", "search", "products", "item", "holding", "resume", "limit",
+        ])
         customer = try fields.name("customer")
         generation = try fields.optionalGeneration()
         after = try fields.optionalItem("after")
@@ -257,6 +268,7 @@ package struct AuthEntitlements: RequestMessage {
                 "auth.entitlements asks for at most \(AuthOrder.mostItems) items, and then without pages and search")
         }
         holding = try fields.optionalInteger("holding", in: 1...Int.max)
+        resume = fields.flag("resume")
         limit = try fields.pageLimit()
     }
 
@@ -267,13 +279,15 @@ package struct AuthEntitlements: RequestMessage {
         if let search { body.append(.field("search", search)) }
         if let products { body.append(.field("products", products)) }
         if let holding { body.append(.field("holding", holding)) }
+        if resume { body.append(Element("resume")) }
         return body + [.field("limit", limit)]
     }
 }
 
 /// `auth.order`: authorises exactly these items at the moment of choice and records the order.
 /// Refused as a whole (`not-entitled`) when one item is not allowed. The same id gets the same order, as long as its
-/// items are still allowed.
+/// items are still allowed; and where an order limit is used up, the newest order of just these items is resumed: a staging
+/// that failed costs nothing, as an order has one account (``StagingClient``).
 package struct AuthOrder: RequestMessage {
     package static var type: RequestType { .authOrder }
     package let customer: CustomerName

@@ -50,6 +50,10 @@ package struct AuthService: Sendable {
     /// How long the change feed keeps a change, in seconds: thirty days.
     package static let changeLifetime: Int64 = 30 * 86_400
 
+    /// How long an order can be resumed, in seconds: an hour less than ffsstaged remembers ended accounts at least, so that
+    /// no order gets a second account, even where the hosts' clocks differ.
+    package static let resumable: Int64 = 82_800
+
     /// Drops the replies that no repeat can ask for any more.
     package func forgetOldReplies() async throws {
         let limit = clock() + -Self.replyLifetime
@@ -117,10 +121,10 @@ extension AuthService {
         return try Reply(fields: Fields(try document.success(), of: document.type))
     }
 
-    /// Without passwords: an unsalted digest of one would be worth stealing. Without the generation: a repeat may come from
-    /// the session after.
+    /// Without passwords: an unsalted digest of one would be worth stealing. Without generation and source: a repeat may come from
+    /// the session after, and from another address.
     private static func fingerprint<Message: RequestMessage>(_ message: Message) -> String {
-        let left: Set<String> = ["password", "new-password", "generation"]
+        let left: Set<String> = ["password", "new-password", "generation", "source"]
         var digest = SHA256()
         digest.update(data: Array(Message.type.rawValue.utf8))
         for element in message.body where !left.contains(element.name) { digest.update(data: element.serialized()) }

@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import CommlinkTransport
 package import ConfigurationSchema
 package import DaemonKit
@@ -7,7 +7,6 @@ import Logging
 import NIOCore
 package import Requests
 package import ServiceLifecycle
-import StagingClient
 import Synchronization
 import SystemSupport
 

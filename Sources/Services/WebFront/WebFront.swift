@@ -1,8 +1,7 @@
-package import AuthClient
+package import Clients
 package import FFSModel
 package import Logging
 import Metrics
-package import StagingClient
 
 /// The pages and the JSON API, without the server: a whole request in, a whole response out.
 ///

@@ -45,7 +45,7 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
             item: item, title: "T", summary: "", size: Int.max, files: 0, released: now, until: nil, policy: .cut)
         try roundTrip(AuthEntitlements(customer: acme), AuthEntitlements.Reply(entitlements: [offer], more: true))
         try roundTrip(
-            AuthEntitlements(customer: acme, generation: 5, after: item, holding: 3, limit: 1),
+            AuthEntitlements(customer: acme, generation: 5, after: item, holding: 3, resume: true, limit: 1),
             AuthEntitlements.Reply(entitlements: []))
         try roundTrip(
             AuthEntitlements(customer: acme, after: item, search: "Größe 2", products: 50),

@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import FFSModel
 import GRDB
 import Requests

@@ -1,9 +1,8 @@
-import AuthClient
+import Clients
 import ConfigurationSchema
 import FFSModel
 import Logging
 import Requests
-import StagingClient
 import Synchronization
 
 @testable import WebFront

@@ -15,6 +15,7 @@ final class FakeServices: Sendable {
         var accounts: [AccountID: StagedAccount] = [:]
         var replies: [RequestID: StagedAccount] = [:]
         var orders: [(customer: CustomerName, items: [Item])] = []
+        var orderNumbers: [RequestID: Int] = [:]
         var revoked: [AccountID] = []
         /// The earliest end that `auth.order` tells.
         var until: Timestamp?
@@ -69,11 +70,15 @@ final class FakeServices: Sendable {
         table.on(AuthEntitlements.self) { _, _ in
             try self.live { state in AuthEntitlements.Reply(entitlements: state.entitlements) }
         }
-        table.on(AuthOrder.self) { request, _ in
+        table.on(AuthOrder.self) { request, context in
             try self.live { state in
+                if let number = state.orderNumbers[context.id] {
+                    return AuthOrder.Reply(order: number, policy: .finish, until: state.until)
+                }
                 let allowed = Set(state.entitlements.map(\.item))
                 guard allowed.isSuperset(of: request.items) else { throw Failure(.notEntitled, "not entitled") }
                 state.orders.append((request.customer, request.items))
+                state.orderNumbers[context.id] = state.orders.count
                 return AuthOrder.Reply(order: state.orders.count, policy: .finish, until: state.until)
             }
         }

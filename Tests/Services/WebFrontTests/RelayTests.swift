@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import FFSModel
 import Requests
 import Synchronization

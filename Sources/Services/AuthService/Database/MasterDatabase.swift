@@ -137,6 +137,9 @@ package protocol MasterReading {
 
     func orders(of customer: CustomerName?, after: Int?, limit: Int) throws -> [OrderRecord]
 
+    /// Orders that used up something of an order limit, not older than `since`, newest first; 100 at most.
+    func limitedOrders(of customer: CustomerName, since: Timestamp) throws -> [OrderRecord]
+
     func nodes(after: NodeName?, limit: Int) throws -> [NodeRecord]
 
     func changes(after sequence: Int, limit: Int) throws -> [Change]

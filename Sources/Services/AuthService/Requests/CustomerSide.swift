@@ -38,14 +38,26 @@ extension AuthService {
             customer: message.customer, now: now, holding: message.holding, search: message.search)
         let (offers, products) = try await database.read { db in
             try Self.check(message.generation, of: message.customer, at: now, db)
-            return (
+            func offers(_ selection: OfferSelection) throws -> [Entitlement] {
                 try db.offers(
                     selection, after: message.after, products: message.products.map { $0 + 1 },
-                    limit: message.limit + 1),
-                message.products == nil ? nil : try db.productCount(selection)
-            )
+                    limit: message.limit + 1
+                ).map(\.entitlement)
+            }
+            guard message.resume,
+                let order = try db.limitedOrders(of: message.customer, since: now + -Self.resumable).first?.order
+            else { return (try offers(selection), message.products == nil ? nil : try db.productCount(selection)) }
+            let all = OfferSelection(customer: message.customer, now: now, holding: order, search: message.search)
+            // The same page of less reaches at least as far.
+            let free = Set(try offers(selection).map(\.item))
+            let rows = try offers(all).map { row in
+                var row = row
+                row.isHeld = !free.contains(row.item)
+                return row
+            }
+            return (rows, message.products == nil ? nil : try db.productCount(all))
         }
-        let leading = Self.leading(offers.map(\.entitlement), products: message.products ?? .max)
+        let leading = Self.leading(offers, products: message.products ?? .max)
         let (page, more) = PageBudget.fit(leading, limit: message.limit) { $0.element }
         return AuthEntitlements.Reply(
             entitlements: page, more: more || leading.count < offers.count, products: products)
@@ -100,11 +112,17 @@ extension AuthService {
         let (reply, isNew) = try await database.write { db in
             try Self.check(message.generation, of: message.customer, at: now, db)
             // A repeat is the same order, but only as long as its items are allowed: they may have been revoked since.
-            let held = try Self.earlierReply(to: message, context, at: now, db)?.order
-            let offers = try message.items.map { item in
-                let offer = try db.offer(of: item, to: message.customer, at: now, holding: held)
-                guard let offer else { throw Failure.notEntitled(message.customer, to: item) }
-                return offer
+            let earlier = try Self.earlierReply(to: message, context, at: now, db)?.order
+            func offers(_ holding: Int?) throws -> [Offer] {
+                try message.items.map { item in
+                    let offer = try db.offer(of: item, to: message.customer, at: now, holding: holding)
+                    guard let offer else { throw Failure.notEntitled(message.customer, to: item) }
+                    return offer
+                }
+            }
+            let (held, offers) = try Self.charged(earlier, offers) {
+                try db.limitedOrders(of: message.customer, since: now + -Self.resumable)
+                    .first { Set($0.items) == Set(message.items) }?.order
             }
             if let held { try db.charge(held, to: offers) }
             let policy = strictest(offers.map(\.entitlement.policy))
@@ -116,7 +134,7 @@ extension AuthService {
                         customer: message.customer, items: offers, placed: now, source: message.source, policy: policy,
                         until: until, trace: context.trace))
             let reply = AuthOrder.Reply(order: number, policy: policy, until: until)
-            if held == nil { try Self.remember(reply, to: message, context, at: now, db) }
+            if earlier == nil { try Self.remember(reply, to: message, context, at: now, db) }
             return (reply, held == nil)
         }
         guard isNew else { return reply }
@@ -128,6 +146,19 @@ extension AuthService {
                 "source": "\(message.source)", "trace": "\(context.trace)",
             ])
         return reply
+    }
+}
+
+extension AuthService {
+    /// The order that these offers are charged to, nil for a new one: what a repeat had before; else none; else, where the
+    /// items are not allowed a new order, the one that can be resumed.
+    private static func charged(
+        _ earlier: Int?, _ offers: (Int?) throws -> [Offer], _ resumable: () throws -> Int?
+    ) throws -> (order: Int?, offers: [Offer]) {
+        do { return (earlier, try offers(earlier)) } catch let refusal as Failure {
+            guard earlier == nil, refusal.code == .notEntitled, let order = try resumable() else { throw refusal }
+            return (order, try offers(order))
+        }
     }
 }
 

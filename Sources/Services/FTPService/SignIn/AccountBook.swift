@@ -1,17 +1,14 @@
-package import AuthClient
-import Crypto
+package import Clients
 package import FFSModel
 package import Logging
 import Requests
-package import StagingClient
 
 /// Which account each customer has by signing in with their own name, so that `lftp pget -n 8` stages one and not eight.
 ///
 /// Sign-ins of one customer that come together share one look at the entitlements and one account. Later ones get the
 /// same account as long as what the customer may have is the same and the account is in the first half of its life;
 /// and until it ends when it holds something that they could not order again.
-/// A book that was lost (the gate was started again) writes itself anew: request ids follow from customer, items, source
-/// and time, so that ffsauthd and ffsstaged answer as they did before.
+/// A book that was lost (the gate was started again) writes itself anew: ids of orders follow from customer, items and time, ids of accounts from their orders; and ffsauthd shows what only a resumed order can have.
 package actor AccountBook {
     /// Something the customer may have, as far as an account depends on it.
     private struct Offer: Hashable {
@@ -87,10 +84,15 @@ package actor AccountBook {
         if let known, clock() < known.held.renewal, newest(known.allowed) == known.held.offers {
             return known.held.account
         }
-        let offers = newest(Set(try await auth.entitlements(of: customer, trace: trace).map(Offer.init)))
+        let all = try await auth.entitlements(of: customer, resume: known == nil, trace: trace)
+        let offers = newest(Set(all.filter { !$0.isHeld }.map(Offer.init)))
         // What has an order limit may be used up by the account that there is: that one stays until it ends.
         if let known, !Set(known.held.offers.map(\.item.product)).isSubset(of: offers.map(\.item.product)) {
             return known.held.account
+        }
+        if all.contains(where: \.isHeld), let resumed = try await resume(customer, all, source, trace) {
+            remember(resumed, of: customer)
+            return resumed.account
         }
         guard !offers.isEmpty else { return nil }
         let made = try await make(customer, offers, source, trace)
@@ -135,6 +137,16 @@ package actor AccountBook {
 
     // MARK: A new account
 
+    /// The account of the order that holds something; nil when that has ended, or the order was of other things.
+    private func resume(
+        _ customer: CustomerName, _ all: [Entitlement], _ source: String, _ trace: TraceID
+    ) async throws(Failure) -> Held? {
+        do { return try await make(customer, newest(Set(all.map(Offer.init))), source, trace) } catch {
+            guard error.code == .notEntitled || error.code == .gone else { throw error }
+            return nil
+        }
+    }
+
     private static let mostAttempts = 4
 
     private func make(
@@ -142,43 +154,28 @@ package actor AccountBook {
     ) async throws(Failure) -> Held {
         let items = offers.map(\.item)
         let window = Int(clock().seconds) / max(1, lifetime / 2)
-        let wish = "\(customer)\n\(window)\n\(lifetime)\n" + offers.map(\.text).joined(separator: "\n")
-        let order = try await auth.order(
-            customer: customer, items: items, source: source, id: Self.requestID("order \(source)", wish),
-            trace: trace)
-        let until = (offers.map(\.until) + [order.until]).compactMap(\.self).min()
+        let wish = ["sign-in order", customer.text, "\(window)", "\(lifetime)"] + offers.map(\.text)
+        var last: Int?
+        // An order whose account has ended gets no second one; a new order, if it is allowed, does.
         for attempt in 0..<Self.mostAttempts {
+            let order = try await auth.order(
+                customer: customer, items: items, source: source, id: .derived(from: wish + ["\(attempt)"]),
+                trace: trace)
+            guard order.order != last else { break }
+            last = order.order
+            let until = (offers.map(\.until) + [order.until]).compactMap(\.self).min()
             let life = until.map { min(lifetime, Int($0 - clock())) } ?? lifetime
             guard life > 0 else { break }
-            // The last attempt cannot meet anything of before.
-            let id =
-                attempt + 1 < Self.mostAttempts
-                ? Self.requestID("stage \(order.order) \(attempt)", wish) : RequestID.random()
-            let create = StageCreate(
-                customer: customer, items: items, lifetime: life, policy: order.policy, order: order.order)
             do throws(Failure) {
-                let account = try await staging.create(create, id: id, trace: trace)
-                // An earlier reply, word for word: it may be about an account that has been revoked.
-                guard try await lives(account.account, trace) else { continue }
+                let account = try await staging.create(
+                    for: order.order, customer, items: items, lifetime: life, policy: order.policy, trace: trace)
                 let isBounded = until.map { $0 <= account.expires } ?? false
                 return Held(
                     offers: offers, account: account.account, order: order.order,
                     renewal: isBounded ? account.expires : account.expires + -Int64(lifetime / 2))
-            } catch {
-                // That account has ended, or its id stands for a request with another lifetime.
-                guard error.code == .gone || error.code == .badRequest, attempt + 1 < Self.mostAttempts else {
-                    throw error
-                }
-            }
+            } catch { guard error.code == .gone else { throw error } }
         }
-        throw Failure(.notEntitled, "what \(customer) was entitled to has just ended")
-    }
-
-    /// 128 bits of SHA-256; the customer's own name goes in first, so nobody can name another's.
-    private static func requestID(_ purpose: String, _ wish: String) -> RequestID {
-        let digest = Array(SHA256.hash(data: Array("ffs ftp \(wish)\n\n\(purpose)".utf8)))
-        func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
-        return RequestID(high: word(digest[0..<8]), low: word(digest[8..<16]))
+        throw Failure(.gone, "what \(customer) was entitled to has just ended")
     }
 
     private func remember(_ made: Held, of customer: CustomerName) {

@@ -1,4 +1,4 @@
-package import AuthClient
+package import Clients
 import FFSModel
 package import Logging
 import Requests

@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import Commlink
 import CommlinkTransport
 import ConfigurationSchema
@@ -6,7 +6,6 @@ import DaemonKit
 import FFSModel
 import Logging
 import Requests
-import StagingClient
 import Synchronization
 import SystemSupport
 

@@ -1,7 +1,5 @@
-import StagingClient
-import AuthClient
+import Clients
 import Logging
-import Crypto
 import FFSModel
 import Requests
 
@@ -23,15 +21,13 @@ extension WebFront {
             let (low, high) = (settings.lifetimes.lowerBound, settings.lifetimes.upperBound)
             throw Failure(.badRequest, "a lifetime is from \(low) to \(high) seconds")
         }
-        let wish = "\(customer)\n\(key)\n\(lifetime)\n" + items.map(\.folder).joined(separator: "\n")
+        let wish = ["web order", customer.text, key, "\(lifetime)"] + items.map(\.folder)
         let order = try await auth.order(
-            customer: customer, items: items, source: visit.request.source.address,
-            id: Self.requestID("order \(visit.request.source.address)", wish), trace: visit.trace)
+            customer: customer, items: items, source: visit.request.source.address, id: .derived(from: wish),
+            trace: visit.trace)
         let account = try await staging.create(
-            StageCreate(
-                customer: customer, items: items, lifetime: try bounded(lifetime, until: order.until),
-                policy: order.policy, order: order.order),
-            id: Self.requestID("stage", wish), trace: visit.trace)
+            for: order.order, customer, items: items, lifetime: try bounded(lifetime, until: order.until),
+            policy: order.policy, trace: visit.trace)
         log.info(
             "staged",
             metadata: [
@@ -93,13 +89,5 @@ extension WebFront {
         let left = until - clocks.now()
         guard left > 0 else { throw Failure(.notEntitled, "the entitlement ended at \(until)") }
         return min(lifetime, Int(left))
-    }
-
-    /// 128 bits of SHA-256: the same wish has the same request id, here and on any other web host, and no customer can
-    /// name another's, as their own name goes in first.
-    private static func requestID(_ purpose: String, _ wish: String) -> RequestID {
-        let digest = Array(SHA256.hash(data: Array("ffs web \(purpose)\n\(wish)".utf8)))
-        func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
-        return RequestID(high: word(digest[0..<8]), low: word(digest[8..<16]))
     }
 }

@@ -1,4 +1,4 @@
-import AuthClient
+import Clients
 import Logging
 import FFSModel
 import Requests

@@ -1,5 +1,4 @@
-import StagingClient
-import AuthClient
+import Clients
 import DaemonKit
 import FFSModel
 import Requests

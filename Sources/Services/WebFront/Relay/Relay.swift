@@ -1,4 +1,4 @@
-package import AuthClient
+package import Clients
 import FFSModel
 import Logging
 import Metrics

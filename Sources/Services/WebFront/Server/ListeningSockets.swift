@@ -14,7 +14,7 @@ final class ListeningSockets: Sendable {
     }
 
     /// Connections that the kernel holds until they are accepted.
-    static let backlog: Int32 = 1_024
+    static let backlog: Int32 = 4_096
 
     private let opened: Mutex<[Socket]>
 

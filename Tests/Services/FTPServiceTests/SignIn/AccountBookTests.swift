@@ -104,6 +104,33 @@ import Testing
         hosts.with { $0.accounts.removeAll() }
         let second = try await account(hosts.book())
         #expect(second != nil && second != first)
+        #expect(hosts.with { $0.orders.count } == 2)
+    }
+
+    @Test(
+        "a book that was lost comes to the account that holds what cannot be ordered again; once that ended, to the rest"
+    )
+    func restartWithLimits() async throws {
+        hosts.with { $0.grants.append(.init(product: "once", limit: 1)) }
+        let first = try await account(hosts.book())
+        hosts.with { $0.now = $0.now + 700 }
+        #expect(try await account(hosts.book(), from: "203.0.113.9") == first)
+        hosts.with { $0.accounts.removeAll() }
+        let rest = try await account(hosts.book())
+        #expect(rest != nil && rest != first)
+        #expect(hosts.with { $0.creations.last?.items.map(\.folder) } == ["kit-1"])
+    }
+
+    @Test("a staging that failed costs no order: the next sign-in resumes it")
+    func failedStaging() async throws {
+        hosts.with {
+            $0.grants = [.init(product: "once", limit: 1)]
+            $0.stagingOutage = Failure(.noSpace, "full")
+        }
+        let book = hosts.book()
+        await #expect(throws: Failure.self) { try await account(book) }
+        hosts.with { $0.stagingOutage = nil }
+        #expect(try await account(book, from: "203.0.113.9") != nil)
         #expect(hosts.with { $0.orders.count } == 1)
     }
 

@@ -1,8 +1,7 @@
-import AuthClient
+import Clients
 import FFSModel
 import Logging
 import Requests
-import StagingClient
 import Synchronization
 import Tobj
 
@@ -98,11 +97,14 @@ final class FakeHosts: Sendable {
             return try self.with { state in
                 state.lookups += 1
                 if let outage = state.authOutage { throw outage }
+                let holding = request.resume ? state.orders.last?.number : request.holding
+                let free = Set(try Self.offers(state, holding: request.holding).map(Self.item))
                 return AuthEntitlements.Reply(
-                    entitlements: try Self.offers(state, holding: request.holding).map {
+                    entitlements: try Self.offers(state, holding: holding).map {
                         Entitlement(
                             item: try Self.item($0), title: "t", summary: "", size: 1, files: 1,
-                            released: Timestamp(seconds: Int64($0.version) ?? 0), until: $0.until, policy: $0.policy)
+                            released: Timestamp(seconds: Int64($0.version) ?? 0), until: $0.until, policy: $0.policy,
+                            isHeld: !free.contains(try Self.item($0)))
                     })
             }
         }
@@ -114,6 +116,9 @@ final class FakeHosts: Sendable {
                     return AuthOrder.Reply(order: earlier.number, policy: .finish, until: until)
                 }
                 guard Set(try offers.map(Self.item)).isSuperset(of: request.items) else {
+                    if let held = state.orders.last(where: { $0.items == request.items }) {
+                        return AuthOrder.Reply(order: held.number, policy: .finish, until: until)
+                    }
                     throw Failure(.notEntitled, "no")
                 }
                 state.orders.append((context.id, state.orders.count + 1, request.items))
@@ -128,7 +133,12 @@ final class FakeHosts: Sendable {
         table.on(StageCreate.self) { request, context in
             try self.with { state in
                 if let outage = state.stagingOutage { throw outage }
-                if let earlier = state.replies[context.id] { return earlier }
+                if let earlier = state.replies[context.id] {
+                    guard let live = state.accounts[earlier.account], live.expires > state.now else {
+                        throw Failure(.gone, "gone")
+                    }
+                    return earlier
+                }
                 let name = String(
                     String(repeating: "a", count: 15) + "\(UnicodeScalar(UInt8(98 + state.creations.count)))")
                 let account = StagedAccount(

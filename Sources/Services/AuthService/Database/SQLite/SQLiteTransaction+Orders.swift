@@ -41,14 +41,29 @@ extension SQLiteTransaction {
         let rows = try Row.fetchAll(
             db, sql: "SELECT * FROM orders WHERE \(filter.sql) ORDER BY number DESC LIMIT :limit",
             arguments: filter.arguments + ["limit": limit])
-        return try rows.map { row in
-            let number = try row.integer("number")
-            return OrderRecord(
-                order: number, customer: try row.name("customer"), items: try items(of: number),
-                placed: try row.timestamp("placed"), source: try row.text("source"),
-                policy: try row.value("policy", ExpiryPolicy.init), until: row.optionalTimestamp("ends"),
-                trace: try row.value("trace") { TraceID($0) })
-        }
+        return try rows.map(record)
+    }
+
+    func limitedOrders(of customer: CustomerName, since: Timestamp) throws -> [OrderRecord] {
+        try Row.fetchAll(
+            db,
+            sql: """
+                SELECT * FROM (SELECT * FROM orders WHERE customer = ? ORDER BY number DESC LIMIT 100)
+                WHERE placed >= ? AND EXISTS (
+                    SELECT 1 FROM order_items i JOIN entitlements e ON e.id = i.entitlement
+                    WHERE i.order_number = number AND e.order_limit IS NOT NULL)
+                ORDER BY number DESC
+                """, arguments: [customer.text, since.seconds]
+        ).map(record)
+    }
+
+    private func record(_ row: Row) throws -> OrderRecord {
+        let number = try row.integer("number")
+        return OrderRecord(
+            order: number, customer: try row.name("customer"), items: try items(of: number),
+            placed: try row.timestamp("placed"), source: try row.text("source"),
+            policy: try row.value("policy", ExpiryPolicy.init), until: row.optionalTimestamp("ends"),
+            trace: try row.value("trace") { TraceID($0) })
     }
 
     private func items(of order: Int) throws -> [Item] {

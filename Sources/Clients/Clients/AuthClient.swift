@@ -42,15 +42,17 @@ package struct AuthClient: Sendable {
     ///   - generation: the session's, from ``login(customer:password:source:trace:)``; `session-ended` when it is over.
     ///   - items: these alone, as far as the customer may have them, in one question; empty for everything.
     ///   - holding: an order that does not count against order limits (``AuthEntitlements/holding``).
+    ///   - resume: also what an order can be resumed for (``Entitlement/isHeld``).
     package func entitlements(
         of customer: CustomerName, generation: Int? = nil, items: [Item] = [], holding: Int? = nil,
-        trace: TraceID? = nil
+        resume: Bool = false, trace: TraceID? = nil
     ) async throws(Failure) -> [Entitlement] {
         var all: [Entitlement] = []
         while true {
             let page = try await send(
                 AuthEntitlements(
-                    customer: customer, generation: generation, after: all.last?.item, items: items, holding: holding),
+                    customer: customer, generation: generation, after: all.last?.item, items: items, holding: holding,
+                    resume: resume),
                 trace: trace)
             all += page.entitlements
             guard items.isEmpty, page.more, !page.entitlements.isEmpty else { return all }

@@ -18,6 +18,17 @@ package struct StagingClient: Sendable {
         try await transport.send(request, id: id, trace: trace)
     }
 
+    /// Builds and publishes the account of an order, or gives it again with its password: an order has one account,
+    /// whoever asks for it, however often and with which lifetime. Throws `gone` once that has ended.
+    package func create(
+        for order: Int, _ customer: CustomerName, items: [Item], lifetime: Int, policy: ExpiryPolicy,
+        trace: TraceID? = nil
+    ) async throws(Failure) -> StagedAccount {
+        try await create(
+            StageCreate(customer: customer, items: items, lifetime: lifetime, policy: policy, order: order),
+            id: .derived(from: ["the account of an order", customer.text, "\(order)"]), trace: trace)
+    }
+
     /// Moves the expiry to `lifetime` seconds from now.
     package func extend(_ account: AccountID, lifetime: Int, trace: TraceID? = nil) async throws(Failure)
         -> StagedAccount
