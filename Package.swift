@@ -13,6 +13,8 @@ let strict: [SwiftSetting] = [
 ]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let ordered = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -71,6 +73,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -109,12 +112,16 @@ let package = Package(
         library("Protocols", "HTTPDownload", ["FFSModel", "FTPProtocol"]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
-        library("System", "SystemSupport", ["FFSModel", "CLinux"]),
+        library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
         library("System", "Compression", ["CZlib"]),
         library("System", "TLSEngine", ["SystemSupport", "COpenSSL", nioCore]),
         library(
             "System", "CommlinkTransport",
-            ["FFSModel", "Tobj", "Requests", "Commlink", "SystemSupport", nioCore, nioPosix, logging, metrics, crypto]),
+            [
+                "FFSModel", "Tobj", "Requests", "Commlink", "SystemSupport", nioCore, nioPosix, logging, metrics,
+                crypto,
+                deque, ordered,
+            ]),
         library(
             "System", "DaemonKit",
             [
@@ -133,7 +140,7 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "DaemonKit",
                 "SystemSupport",
-                "CCrypt", grdb, logging, metrics, lifecycle, crypto,
+                "CCrypt", deque, grdb, logging, metrics, lifecycle, crypto,
             ]),
         library(
             "Services", "StagingService",

@@ -1,3 +1,4 @@
+import DequeModule
 import FFSModel
 import Synchronization
 
@@ -28,9 +29,8 @@ final class ReplyMemory: Sendable {
 
     private struct State {
         var entries: [RequestID: Entry] = [:]
-        /// Finished requests, oldest first, from `oldest` on.
-        var order: [(id: RequestID, at: Int64)] = []
-        var oldest = 0
+        /// Finished requests, oldest first.
+        var order: Deque<(id: RequestID, at: Int64)> = []
         var bytes = 0
     }
 
@@ -77,7 +77,7 @@ final class ReplyMemory: Sendable {
                 state.entries[id] = .done(fingerprint: fingerprint, reply: reply)
                 state.order.append((id, now))
                 state.bytes += reply.count
-                while state.order.count - state.oldest > capacity || state.bytes > byteCapacity { drop(&state) }
+                while state.order.count > capacity || state.bytes > byteCapacity { drop(&state) }
             } else {
                 state.entries[id] = nil
             }
@@ -87,16 +87,11 @@ final class ReplyMemory: Sendable {
     }
 
     private func forget(_ state: inout State, before limit: Int64) {
-        while state.oldest < state.order.count, state.order[state.oldest].at <= limit { drop(&state) }
+        while let oldest = state.order.first, oldest.at <= limit { drop(&state) }
     }
 
     private func drop(_ state: inout State) {
-        let id = state.order[state.oldest].id
-        state.oldest += 1
+        let id = state.order.removeFirst().id
         if case .done(_, let reply)? = state.entries.removeValue(forKey: id) { state.bytes -= reply.count }
-        if state.oldest > 1_024, state.oldest > state.order.count / 2 {
-            state.order.removeSubrange(..<state.oldest)
-            state.oldest = 0
-        }
     }
 }

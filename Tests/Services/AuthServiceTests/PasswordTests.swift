@@ -144,6 +144,22 @@ import Testing
         #expect(order.withLock { $0 } == ["o", "s0", "k0", "s1", "k1", "s2", "s3", "s4", "s5", "s6", "s7"])
     }
 
+    /// Twenty sources that fill the queue keep one that comes after them waiting for one round, not for all they sent.
+    @Test func sourcesTakeTurns() async throws {
+        let threads = HashThreads(threads: 1, limits: HashQueueLimits(depth: 200))
+        let order = Mutex<[String]>([])
+        func submit(_ source: String) throws(Failure) {
+            try threads.submit(
+                .source(SourceKey(source)), work: { _ in order.withLock { $0.append(source) } }, refuse: { _ in })
+        }
+        for _ in 0..<5 { for number in 0..<20 { try submit("198.51.100.\(number)") } }
+        try submit("192.0.2.1")
+        try threads.start()
+        while order.withLock({ $0.count }) < 101 { try await Task.sleep(for: .milliseconds(1)) }
+        threads.stop()
+        #expect(order.withLock { $0.firstIndex(of: "192.0.2.1") } == 20)
+    }
+
     @Test func stoppingRefusesWhatWaits() async throws {
         let hasher = try PasswordHasher(cost: 5, threads: 1, queue: 64)
         let hash = try await hasher.hash(.correct)

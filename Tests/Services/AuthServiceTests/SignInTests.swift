@@ -74,6 +74,21 @@ import Testing
         #expect(slowest - fastest < .milliseconds(60), "\(medians)")
     }
 
+    /// `auth.hash-cost` was raised and `auth.refusal-time` left: an unknown name is checked at the new cost, a known one at the
+    /// old, and both answers leave at the same step.
+    @Test func aRaisedCostRaisesTheStep() async throws {
+        let harness = try Harness()
+        let acme = try await harness.customer()
+        var settings = SignInSettings.fast
+        settings.hashCost = 6
+        try harness.service.apply(settings)
+        for name in [acme, try CustomerName("nobody")] {
+            let start = ContinuousClock.now
+            _ = try await failure { try await harness.login(name, .wrong) }
+            #expect(ContinuousClock.now - start >= harness.hasher.time * 3, "\(name)")
+        }
+    }
+
     @Test func tooManyWrongPasswordsLockOutOneSourceOnly() async throws {
         let harness = try Harness()
         let acme = try await harness.customer()

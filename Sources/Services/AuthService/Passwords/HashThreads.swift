@@ -1,3 +1,4 @@
+import DequeModule
 import FFSModel
 import SystemSupport
 
@@ -23,7 +24,7 @@ struct HashQueueLimits: Sendable {
 /// is told `busy`, and every other request goes on. The threads run at a lower priority for the same reason.
 ///
 /// Three lanes keep a flood from shutting out those it is not made of: operators' jobs go first, and customers who
-/// have signed in from the same source before take turns with everybody else.
+/// have signed in from the same source before take turns with everybody else. Within a lane, sources take turns.
 final class HashThreads: Sendable {
     /// Who asks.
     enum Lane: Sendable, Hashable {
@@ -41,63 +42,39 @@ final class HashThreads: Sendable {
         let refuse: @Sendable (Failure) -> Void
     }
 
-    /// First in, first out; taking costs O(1) on average.
-    private struct Queue {
-        private var jobs: [Job] = []
-        /// Index of the first job that still waits; the ones before are done.
-        private var head = 0
-
-        var waiting: ArraySlice<Job> { jobs[head...] }
-        var count: Int { jobs.count - head }
-
-        mutating func append(_ job: Job) { jobs.append(job) }
-
-        mutating func next() -> Job? {
-            guard head < jobs.count else { return nil }
-            defer {
-                head += 1
-                if head >= 64, head * 2 >= jobs.count {
-                    jobs.removeFirst(head)
-                    head = 0
-                }
-            }
-            return jobs[head]
-        }
-    }
-
     private struct State {
-        var others = Queue()
-        var known = Queue()
-        var operators = Queue()
-        var perSource: [Lane: Int] = [:]
+        var others = FairQueue<SourceKey, Job>()
+        var known = FairQueue<SourceKey, Job>()
+        var operators: Deque<Job> = []
         var turnOfKnown = true
         var stopping = false
 
         var count: Int { others.count + known.count + operators.count }
 
         mutating func next() -> Job? {
-            if let job = operators.next() { return job }
+            if let job = operators.popFirst() { return job }
             turnOfKnown.toggle()
-            let job = turnOfKnown ? known.next() ?? others.next() : others.next() ?? known.next()
-            guard let job else { return nil }
-            if let left = perSource[job.lane] { perSource[job.lane] = left > 1 ? left - 1 : nil }
-            return job
+            return turnOfKnown
+                ? known.popFirst() ?? others.popFirst() : others.popFirst() ?? known.popFirst()
         }
 
         /// False when the lane has no place for `job`.
         mutating func append(_ job: Job, _ limits: HashQueueLimits) -> Bool {
-            if case .operators = job.lane {
+            switch job.lane {
+            case .operators:
                 guard operators.count < limits.operators else { return false }
                 operators.append(job)
                 return true
+            case .source(let source): return Self.append(job, of: source, to: &others, limits)
+            case .known(let source): return Self.append(job, of: source, to: &known, limits)
             }
-            let isKnown = if case .known = job.lane { true } else { false }
-            let ofSource = perSource[job.lane, default: 0]
-            guard (isKnown ? known.count : others.count) < limits.depth, ofSource < limits.perSource else {
-                return false
-            }
-            perSource[job.lane] = ofSource + 1
-            if isKnown { known.append(job) } else { others.append(job) }
+        }
+
+        private static func append(
+            _ job: Job, of source: SourceKey, to queue: inout FairQueue<SourceKey, Job>, _ limits: HashQueueLimits
+        ) -> Bool {
+            guard queue.count < limits.depth, queue.count(of: source) < limits.perSource else { return false }
+            queue.append(job, of: source)
             return true
         }
     }
@@ -137,8 +114,9 @@ final class HashThreads: Sendable {
 
     /// Refuses what waits with `draining` and lets the threads end.
     func stop() {
-        let abandoned = state.withLock(wake: .all) { state -> ArraySlice<Job> in
-            let jobs = state.operators.waiting + state.known.waiting + state.others.waiting
+        let abandoned = state.withLock(wake: .all) { state -> [Job] in
+            let jobs =
+                Array(state.operators) + state.known.removeAll { _ in true } + state.others.removeAll { _ in true }
             state = State()
             state.stopping = true
             return jobs

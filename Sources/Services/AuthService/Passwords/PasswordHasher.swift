@@ -14,6 +14,8 @@ package final class PasswordHasher: Sendable {
         var cost: Int
         /// Compared with when there is nothing to compare with, so that a name nobody has costs the same time.
         var dummy: PasswordHash
+        /// What one hash took.
+        var time: Duration
     }
 
     private let threads: HashThreads
@@ -25,7 +27,7 @@ package final class PasswordHasher: Sendable {
     ///   - queue: how many sign-ins may wait for a thread before others are told `busy`.
     /// - Throws: `configuration` when libcrypt has no yescrypt or refuses the cost.
     package init(cost: Int, threads: Int, queue: Int) throws(Failure) {
-        kind = Mutex(Kind(cost: cost, dummy: try Self.dummy(cost: cost)))
+        kind = Mutex(try Self.kind(cost: cost))
         self.threads = HashThreads(threads: threads, limits: HashQueueLimits(depth: queue))
         try self.threads.start()
     }
@@ -41,9 +43,12 @@ package final class PasswordHasher: Sendable {
     /// From now on new hashes are of this cost, and older ones are renewed as their owners sign in.
     package func setCost(_ cost: Int) throws(Failure) {
         guard kind.withLock({ $0.cost }) != cost else { return }
-        let dummy = try Self.dummy(cost: cost)
-        kind.withLock { $0 = Kind(cost: cost, dummy: dummy) }
+        let fresh = try Self.kind(cost: cost)
+        kind.withLock { $0 = fresh }
     }
+
+    /// What one hash of today's cost takes on this machine, measured when the cost was set.
+    package var time: Duration { kind.withLock { $0.time } }
 
     /// Checks a customer's password. Without `stored` the answer is no, after the same work.
     ///
@@ -88,6 +93,14 @@ package final class PasswordHasher: Sendable {
             } catch { continuation.resume(returning: .failure(error)) }
         }
         return try result.get()
+    }
+
+    private static func kind(cost: Int) throws(Failure) -> Kind {
+        let dummy = try dummy(cost: cost)
+        // The first one also paid for libcrypt's work area.
+        let start = ContinuousClock.now
+        _ = try self.dummy(cost: cost)
+        return Kind(cost: cost, dummy: dummy, time: .now - start)
     }
 
     private static func dummy(cost: Int) throws(Failure) -> PasswordHash {

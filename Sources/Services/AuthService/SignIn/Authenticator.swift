@@ -85,26 +85,26 @@ final class Authenticator: Sendable {
     ) async throws -> Credentials {
         let arrival = ContinuousClock.now
         let key = SourceKey(source)
-        let (pair, known) = try admit(customer, key, source: source, context: context, now: arrival)
+        let (attempt, known) = try await admit(customer, key, source: source, context: context, now: arrival)
         let credentials: Credentials?
         let verdict: PasswordHasher.Verdict
         do {
             credentials = try await database.read { try $0.credentials(of: customer) }
             verdict = try await hasher.check(password, against: credentials?.password, source: key, known: known)
         } catch {
-            state.withLock { $0.lockOut.abandoned(pair) }
+            state.withLock { $0.lockOut.abandoned(attempt) }
             count(.unavailable)
             throw error
         }
         guard let credentials, verdict.matches, credentials.mayEnter(at: clock()) else {
             let refusal = refusal(credentials, matches: verdict.matches)
-            await refuse(customer, pair, refusal, source: source, context: context, arrival: arrival)
+            await refuse(customer, attempt, refusal, source: source, context: context, arrival: arrival)
             throw Failure(
                 .loginRefused,
                 "the name or the password is wrong, or this customer may not sign in; check both, or ask who gave you them"
             )
         }
-        state.withLock { $0.lockOut.succeeded(pair, now: .now) }
+        state.withLock { $0.lockOut.succeeded(attempt, now: .now) }
         count(.accepted)
         logger.info(
             "signed in", metadata: ["customer": "\(customer)", "source": "\(source)", "trace": "\(context.trace)"])
@@ -115,13 +115,15 @@ final class Authenticator: Sendable {
     private func admit(
         _ customer: CustomerName, _ key: SourceKey, source: String, context: RequestContext,
         now: ContinuousClock.Instant
-    ) throws(Failure) -> (pair: LockOut.Pair, known: Bool) {
-        let (pair, known, admission) = state.withLock { state in
-            let pair = state.lockOut.pair(customer, key)
-            return (pair, state.lockOut.isKnown(pair), state.lockOut.admit(pair, now: now))
+    ) async throws(Failure) -> (attempt: LockOut.Attempt, known: Bool) {
+        let (attempt, known, admission) = state.withLock { state in
+            let attempt = state.lockOut.attempt(customer, key, peer: Self.host(context.peer))
+            return (attempt, state.lockOut.isKnown(attempt), state.lockOut.admit(attempt, now: now))
         }
         switch admission {
-        case .admitted: return (pair, known)
+        case .admitted(let wait):
+            if wait > .zero { try? await Task.sleep(for: wait) }
+            return (attempt, known)
         case .busy:
             count(.busy)
             throw Failure(.busy, "too many sign-ins of this customer at once; try again in a moment", retryAfter: 1)
@@ -133,6 +135,12 @@ final class Authenticator: Sendable {
         }
     }
 
+    /// `192.0.2.7:40213` without its port: a peer has as many as it likes.
+    private static func host(_ peer: String) -> String {
+        guard let colon = peer.utf8.lastIndex(of: UInt8(ascii: ":")) else { return peer }
+        return String(peer[..<colon])
+    }
+
     private func refusal(_ credentials: Credentials?, matches: Bool) -> Refusal {
         guard let credentials else { return .unknown }
         if !matches { return .wrong }
@@ -142,12 +150,16 @@ final class Authenticator: Sendable {
     /// Books the failure, logs it and waits. A name that is nobody's is not logged: it is a password often enough,
     /// typed into the wrong field.
     private func refuse(
-        _ customer: CustomerName, _ pair: LockOut.Pair, _ refusal: Refusal, source: String, context: RequestContext,
+        _ customer: CustomerName, _ attempt: LockOut.Attempt, _ refusal: Refusal, source: String,
+        context: RequestContext,
         arrival: ContinuousClock.Instant
     ) async {
-        let (locked, step) = state.withLock { state in
-            (state.lockOut.failed(pair, now: .now), state.settings.refusalStep)
+        let (locked, configured) = state.withLock { state in
+            (state.lockOut.failed(attempt, now: .now), state.settings.refusalStep)
         }
+        // An unknown name is checked against a hash of today's cost, a known one against its own, perhaps cheaper one: a step
+        // has room for either.
+        let step = max(configured, hasher.time * 3)
         count(.refused)
         var metadata: Logger.Metadata = [
             "reason": "\(refusal.rawValue)", "source": "\(source)", "trace": "\(context.trace)",

@@ -1,9 +1,14 @@
 import Crypto
 package import FFSModel
+import SystemSupport
 
 /// Wrong passwords per (customer, source), and how long each pair must wait: the first few are free, then the wait
 /// doubles. Time is an argument. Names nobody has are treated as those somebody has, so the answer tells nothing;
 /// another source has an account of its own, so nobody can lock a customer out from elsewhere.
+///
+/// A source is what somebody on a link said. So failures are counted a second time, by customer and by link peer, whatever
+/// the source: beyond a number that no honest use reaches, attempts of that customer, or through that peer, come one by one.
+/// That locks nobody out, and whoever has signed in from their source before does not wait at all.
 ///
 /// An attempt is charged when it is admitted, not when it has failed: a thousand at once get no further than
 /// as many one after another. Memory is bounded; at the bound the pairs that failed longest ago are forgotten.
@@ -23,6 +28,10 @@ package struct LockOut: Sendable {
         package var capacity: Int
         /// Attempts of one pair under way at once, while it has no failures.
         package var concurrent: Int
+        /// Beyond 50 failures, of which one is forgiven every 72 seconds, a customer's attempts come one a second.
+        package var ofCustomer = Throttle.Limits(failures: 50, forgiven: .seconds(72), spacing: .seconds(1))
+        /// Beyond 500 failures, of which one is forgiven every second, a peer's attempts come 20 a second.
+        package var ofPeer = Throttle.Limits(failures: 500, forgiven: .seconds(1), spacing: .milliseconds(50))
 
         package init(
             freeAttempts: Int = 5, firstWait: Duration = .seconds(5), longestWait: Duration = .seconds(900),
@@ -43,9 +52,16 @@ package struct LockOut: Sendable {
         let source: UInt64
     }
 
+    /// Who is counted for an attempt.
+    package struct Attempt: Sendable, Hashable {
+        let pair: Pair
+        let peer: UInt64
+    }
+
     package enum Admission: Sendable, Equatable {
-        /// Answer with ``succeeded(_:now:)``, ``failed(_:now:)`` or ``abandoned(_:)``, exactly once.
-        case admitted
+        /// Look at the password after that time. Answer with ``succeeded(_:now:)``, ``failed(_:now:)`` or
+        /// ``abandoned(_:)``, exactly once.
+        case admitted(after: Duration)
         /// Seconds, rounded up.
         case locked(seconds: Int)
         /// Too many of this pair are under way.
@@ -59,23 +75,36 @@ package struct LockOut: Sendable {
         var lockedUntil: Instant
     }
 
-    package var limits: Limits
+    package var limits: Limits {
+        didSet {
+            entries.capacity = limits.capacity
+            known.capacity = limits.capacity
+        }
+    }
     private let key: SymmetricKey
-    private var entries: [Pair: Entry] = [:]
-    /// Pairs that have signed in, and when last; bounded like `entries`.
-    private var known: [Pair: Instant] = [:]
+    private var entries: BoundedMap<Pair, Entry>
+    /// Pairs that have signed in.
+    private var known: BoundedMap<Pair, Bool>
+    private var customers: Throttle
+    private var peers: Throttle
 
     package init(limits: Limits = Limits()) {
         self.limits = limits
         key = SymmetricKey(size: .bits256)
+        entries = BoundedMap(capacity: limits.capacity) { $0.underWay > 0 }
+        known = BoundedMap(capacity: limits.capacity)
+        customers = Throttle(capacity: limits.capacity)
+        peers = Throttle(capacity: 1_024)
     }
 
     /// Pairs remembered now.
     package var count: Int { entries.count }
 
-    /// Whose failures are counted together.
-    package func pair(_ customer: CustomerName, _ source: SourceKey) -> Pair {
-        Pair(customer: hash(1, Array(customer.text.utf8)), source: hash(2, source.bytes))
+    /// Whose failures are counted together. `peer`: the host that passes the attempt on.
+    package func attempt(_ customer: CustomerName, _ source: SourceKey, peer: String = "-") -> Attempt {
+        Attempt(
+            pair: Pair(customer: hash(1, Array(customer.text.utf8)), source: hash(2, source.bytes)),
+            peer: hash(3, Array(peer.utf8)))
     }
 
     private func hash(_ kind: UInt8, _ bytes: [UInt8]) -> UInt64 {
@@ -86,7 +115,8 @@ package struct LockOut: Sendable {
     }
 
     /// Whether the pair may try a password now; counts the attempt that it admits as under way.
-    package mutating func admit(_ pair: Pair, now: Instant) -> Admission {
+    package mutating func admit(_ attempt: Attempt, now: Instant) -> Admission {
+        let pair = attempt.pair
         var entry = entries[pair] ?? Entry(lastFailure: now, lockedUntil: now)
         if entry.underWay == 0, now - entry.lastFailure > limits.memory {
             entry = Entry(lastFailure: now, lockedUntil: now)
@@ -96,22 +126,25 @@ package struct LockOut: Sendable {
         }
         let allowed = entry.failures == 0 ? limits.concurrent : max(1, limits.freeAttempts - entry.failures)
         guard entry.underWay < allowed else { return .busy }
-        if entries[pair] == nil { makeRoom() }
+        var wait = Duration.zero
+        if !isKnown(attempt) {
+            guard let ofCustomer = customers.wait(pair.customer, limits.ofCustomer, now: now),
+                let ofPeer = peers.wait(attempt.peer, limits.ofPeer, now: now)
+            else { return .busy }
+            wait = max(ofCustomer, ofPeer)
+        }
         entry.underWay += 1
         entries[pair] = entry
-        return .admitted
+        return .admitted(after: wait)
     }
 
     /// Whether the customer has signed in from that source since the start: not one of a flood of strangers.
-    package func isKnown(_ pair: Pair) -> Bool { known[pair] != nil }
+    package func isKnown(_ attempt: Attempt) -> Bool { known[attempt.pair] != nil }
 
     /// The right password: the pair starts afresh.
-    package mutating func succeeded(_ pair: Pair, now: Instant) {
-        if known[pair] == nil, known.count >= limits.capacity {
-            let oldest = known.sorted { $0.value < $1.value }.prefix(max(1, limits.capacity / 4))
-            for (pair, _) in oldest { known[pair] = nil }
-        }
-        known[pair] = now
+    package mutating func succeeded(_ attempt: Attempt, now: Instant) {
+        let pair = attempt.pair
+        known[pair] = true
         guard var entry = entries[pair] else { return }
         entry.underWay -= 1
         entry.failures = 0
@@ -121,7 +154,10 @@ package struct LockOut: Sendable {
 
     /// Returns how long the pair is locked now; nil when it is not.
     @discardableResult
-    package mutating func failed(_ pair: Pair, now: Instant) -> Duration? {
+    package mutating func failed(_ attempt: Attempt, now: Instant) -> Duration? {
+        let pair = attempt.pair
+        customers.failed(pair.customer, limits.ofCustomer, now: now)
+        peers.failed(attempt.peer, limits.ofPeer, now: now)
         guard var entry = entries[pair] else { return nil }
         entry.underWay -= 1
         entry.failures += 1
@@ -133,7 +169,8 @@ package struct LockOut: Sendable {
     }
 
     /// The attempt came to nothing that says anything about the password.
-    package mutating func abandoned(_ pair: Pair) {
+    package mutating func abandoned(_ attempt: Attempt) {
+        let pair = attempt.pair
         guard var entry = entries[pair] else { return }
         entry.underWay -= 1
         entries[pair] = entry.underWay > 0 || entry.failures > 0 ? entry : nil
@@ -142,25 +179,19 @@ package struct LockOut: Sendable {
     /// Forgets every failure of the customer, whatever the source: an operator has set a new password.
     package mutating func forgive(_ customer: CustomerName) {
         let hashed = hash(1, Array(customer.text.utf8))
-        for (pair, entry) in entries where pair.customer == hashed {
+        entries.change(where: { $0.customer == hashed }) { entry in
+            guard entry.underWay > 0 else { return nil }
             var entry = entry
             entry.failures = 0
             entry.lockedUntil = entry.lastFailure
-            entries[pair] = entry.underWay > 0 ? entry : nil
+            return entry
         }
+        customers.forgive(hashed)
     }
 
     private func wait(after failures: Int) -> Duration? {
         guard failures >= limits.freeAttempts else { return nil }
         let doublings = min(failures - limits.freeAttempts, 30)
         return min(limits.firstWait * (1 << doublings), limits.longestWait)
-    }
-
-    /// Drops the quarter that failed longest ago. Sorting costs some 20 ms at the default capacity, once in
-    /// 16,384 failures, each of which cost as much by itself.
-    private mutating func makeRoom() {
-        guard entries.count >= limits.capacity else { return }
-        let idle = entries.filter { $0.value.underWay == 0 }.sorted { $0.value.lastFailure < $1.value.lastFailure }
-        for (pair, _) in idle.prefix(max(1, limits.capacity / 4)) { entries[pair] = nil }
     }
 }

@@ -2,6 +2,7 @@ package import Clients
 package import FFSModel
 package import Logging
 import Requests
+import SystemSupport
 
 /// Which account each customer has by signing in with their own name, so that `lftp pget -n 8` stages one and not eight.
 ///
@@ -11,7 +12,7 @@ import Requests
 /// A book that was lost (the gate was started again) writes itself anew: ids of orders follow from customer, items and time, ids of accounts from their orders; and ffsauthd shows what only a resumed order can have.
 package actor AccountBook {
     /// Something the customer may have, as far as an account depends on it.
-    private struct Offer: Hashable {
+    private struct Offer: Hashable, Sendable {
         let item: Item
         let released: Timestamp
         let until: Timestamp?
@@ -28,7 +29,7 @@ package actor AccountBook {
         var text: String { "\(item.folder) \(until.map { "\($0)" } ?? "-") \(policy)" }
     }
 
-    private struct Held {
+    private struct Held: Sendable {
         let offers: [Offer]
         let account: AccountID
         let order: Int
@@ -41,10 +42,10 @@ package actor AccountBook {
     private let auth: AuthClient
     private let staging: StagingClient
     private let lifetime: Int
-    private let capacity: Int
     private let clock: @Sendable () -> Timestamp
     private let log: Logger
-    private var held: [CustomerName: Held] = [:]
+    /// A convenience: whoever is dropped gets the same answer by the same request id.
+    private var held: BoundedMap<CustomerName, Held>
     private var underWay: [CustomerName: Task<Outcome, Never>] = [:]
 
     /// - Parameters:
@@ -57,7 +58,7 @@ package actor AccountBook {
         self.auth = auth
         self.staging = staging
         self.lifetime = lifetime
-        self.capacity = capacity
+        held = BoundedMap(capacity: capacity)
         self.clock = clock
         self.log = log
     }
@@ -91,12 +92,12 @@ package actor AccountBook {
             return known.held.account
         }
         if all.contains(where: \.isHeld), let resumed = try await resume(customer, all, source, trace) {
-            remember(resumed, of: customer)
+            held[customer] = resumed
             return resumed.account
         }
         guard !offers.isEmpty else { return nil }
         let made = try await make(customer, offers, source, trace)
-        remember(made, of: customer)
+        held[customer] = made
         return made.account
     }
 
@@ -176,19 +177,5 @@ package actor AccountBook {
             } catch { guard error.code == .gone else { throw error } }
         }
         throw Failure(.gone, "what \(customer) was entitled to has just ended")
-    }
-
-    private func remember(_ made: Held, of customer: CustomerName) {
-        if held.count >= capacity, held[customer] == nil {
-            let now = clock()
-            held = held.filter { $0.value.renewal > now }
-            // The book is a convenience: whoever is dropped gets the same answer by the same request id.
-            if held.count >= capacity {
-                for (name, _) in held.sorted(by: { $0.value.renewal < $1.value.renewal }).prefix(capacity / 4) {
-                    held[name] = nil
-                }
-            }
-        }
-        held[customer] = made
     }
 }

@@ -26,8 +26,8 @@ final class GateKeeper {
     private var retryAt: Int64?
     /// Told to the gate, by its number.
     private var asked: [Int: Waiting] = [:]
-    /// Not told yet, oldest first.
-    private var queue: [Waiting] = []
+    /// Not told yet; sources take turns.
+    private var queue = FairQueue<String, Waiting>()
     private var lastNumber = 0
 
     /// Sign-ins that the gate works on at once.
@@ -127,9 +127,8 @@ final class GateKeeper {
     }
 
     private func giveUp() {
-        let all = Array(asked.values) + queue
+        let all = Array(asked.values) + queue.removeAll { _ in true }
         asked = [:]
-        queue = []
         for waiting in all { tell(waiting, .unavailable) }
     }
 
@@ -140,20 +139,19 @@ final class GateKeeper {
         guard channel != nil else { return tell(waiting, .unavailable) }
         let ofSource =
             asked.values.count { $0.request.source == request.source }
-            + queue.count { $0.request.source == request.source }
+            + queue.count(of: request.source)
         guard queue.count < Self.mostQueued, ofSource < Self.mostOfOneSource else {
             log.notice(
                 "too many sign-ins at once; one is turned away",
                 metadata: ["source": "\(request.source)", "of-source": "\(ofSource)", "waiting": "\(queue.count)"])
             return tell(waiting, .busy)
         }
-        queue.append(waiting)
+        queue.append(waiting, of: request.source)
         passOn()
     }
 
     private func passOn() {
-        while asked.count < Self.mostAsked, !queue.isEmpty, let channel {
-            let waiting = queue.removeFirst()
+        while asked.count < Self.mostAsked, let channel, let waiting = queue.popFirst() {
             lastNumber += 1
             asked[lastNumber] = waiting
             var request = waiting.request
@@ -195,10 +193,7 @@ final class GateKeeper {
             asked[number] = nil
             tell(waiting, .unavailable)
         }
-        while let oldest = queue.first, oldest.since < limit {
-            queue.removeFirst()
-            tell(oldest, .unavailable)
-        }
+        for waiting in queue.removeAll(where: { $0.since < limit }) { tell(waiting, .unavailable) }
         passOn()
     }
 }

@@ -4,6 +4,7 @@ import Logging
 import Metrics
 package import Requests
 import Synchronization
+import SystemSupport
 
 /// The relay: what storage hosts may ask of ffsauthd, through ffswebd, which alone reaches it.
 ///
@@ -62,24 +63,11 @@ package struct Relay: Sendable {
 final class AdmittedCustomers: Sendable {
     /// A sign-in with all its requests is over long before.
     static let seconds: Int64 = 60
-    private let capacity: Int
-    private let until = Mutex<[CustomerName: Int64]>([:])
+    private let until: Mutex<BoundedMap<CustomerName, Int64>>
 
-    init(capacity: Int = 65_536) { self.capacity = capacity }
+    init(capacity: Int = 65_536) { until = Mutex(BoundedMap(capacity: capacity)) }
 
-    func admit(_ customer: CustomerName, now: Int64) {
-        until.withLock { until in
-            if until.count >= capacity, until[customer] == nil {
-                until = until.filter { $0.value > now }
-                if until.count >= capacity {
-                    for (name, _) in until.sorted(by: { $0.value < $1.value }).prefix(capacity / 4) {
-                        until[name] = nil
-                    }
-                }
-            }
-            until[customer] = now + Self.seconds
-        }
-    }
+    func admit(_ customer: CustomerName, now: Int64) { until.withLock { $0[customer] = now + Self.seconds } }
 
     func contains(_ customer: CustomerName, now: Int64) -> Bool {
         until.withLock { $0[customer].map { $0 > now } ?? false }
