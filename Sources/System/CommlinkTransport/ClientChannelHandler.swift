@@ -35,6 +35,7 @@ final class ClientChannelHandler: ChannelInboundHandler {
     private let settings: CommlinkSettings
     private let limits: TobjLimits
     private var phase = Phase.connecting
+    private var greetedAt = NIODeadline.uptimeNanoseconds(0)
     /// From `greeting` on.
     private var connection: ClientConnection?
     private var random = SystemRandomNumberGenerator()
@@ -68,6 +69,7 @@ final class ClientChannelHandler: ChannelInboundHandler {
             let (connection, hello) = try ClientConnection.start(
                 bag: bag, localPort: port, documentLimit: settings.documentSize, random: &random)
             phase = .greeting
+            greetedAt = .now()
             self.connection = connection
             output = hello
             flush()
@@ -84,8 +86,14 @@ final class ClientChannelHandler: ChannelInboundHandler {
         do { while let event = try next() { act(on: event, context) } } catch { fail(.lost("\(error)")) }
     }
 
+    /// A refusal of the key comes after half a second (ffs-commlink(7)); a server that is full, or stopping, hangs up at
+    /// once.
+    private var hangUp: LinkFailure {
+        NIODeadline.now() - greetedAt < .milliseconds(Int64(settings.refusalDelay / 2)) ? .turnedAway : .refused
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
-        fail(phase == .greeting ? .refused : .lost("the server ended the connection"))
+        fail(phase == .greeting ? hangUp : .lost("the server ended the connection"))
         self.context = nil
     }
 
@@ -94,7 +102,7 @@ final class ClientChannelHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset in answer to the hello is a refusal too.
-        fail(phase == .greeting ? .refused : .lost("\(error)"))
+        fail(phase == .greeting ? hangUp : .lost("\(error)"))
     }
 
     private func next() throws(WireError) -> ClientConnection.Event? {

@@ -12,8 +12,10 @@ enum LinkFailure: Error, Sendable {
     case connect(String)
     /// Neither a connection nor a refusal, or no hello: a host that is down, a firewall that drops, a daemon that hangs.
     case silent
-    /// The server hung up on the hello.
+    /// The server hung up on the hello, after the time that it takes for every refusal.
     case refused
+    /// The server hung up without having looked at the hello.
+    case turnedAway
     /// The connection ended, or broke the protocol, before the reply.
     case lost(String)
     case timeout
@@ -70,7 +72,7 @@ final class ClientLink: Sendable {
             .flatMap { channel in
                 // Gone from the pipeline: the server hung up before this ran.
                 guard let handler = try? channel.pipeline.syncOperations.handler(type: ClientChannelHandler.self) else {
-                    return loop.makeFailedFuture(LinkFailure.refused)
+                    return loop.makeFailedFuture(LinkFailure.turnedAway)
                 }
                 let link = ClientLink(
                     port: port, bag: bag.id, settings: settings, channel: channel,

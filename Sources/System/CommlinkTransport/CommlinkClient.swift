@@ -89,7 +89,7 @@ package final class CommlinkClient: RequestTransport {
                     silences += 1
                     if silences == 2 { throw unreachable(error) }
                 case .connect where allHaveFailed(): throw unreachable(error)
-                case .connect, .lost, .timeout: break
+                case .connect, .turnedAway, .lost, .timeout: break
                 }
             }
         }
@@ -198,6 +198,11 @@ package final class CommlinkClient: RequestTransport {
                 "\(place) refused the handshake with key bag \(bags.bags.current.id): compare the bags of both hosts "
                     + "(ffsctl keys show \(link.rawValue)); if they are the same, a NAT between the hosts rewrites "
                     + "ports, which needs commlink.port-check announced at the server")
+        case .turnedAway:
+            return Failure(
+                .unreachable,
+                "\(place) hangs up before the handshake: it has as many connections as it may (commlink.connections), or "
+                    + "is stopping; see the daemon's log")
         case .lost(let cause):
             return Failure(
                 .unreachable, "the connections to \(place) end before the reply; see the daemon's log", cause: cause)

@@ -24,7 +24,6 @@ package final class CommlinkServer: Sendable {
     private let listeners = Mutex<[any Channel]>([])
     private let registry: ConnectionRegistry
     private let handshakes: Counter
-    private let full: Counter
     private let nextFullNote = Mutex(NIODeadline.uptimeNanoseconds(0))
 
     /// `address`: an IPv4 or IPv6 address, or a name; every port of `ports` is bound on it.
@@ -46,8 +45,6 @@ package final class CommlinkServer: Sendable {
             link: link, table: table, limits: limits, maximum: settings.requestsInAll, logger: logger)
         let gauge = Gauge(label: "ffs_commlink_connections", dimensions: [("link", link.rawValue)])
         registry = ConnectionRegistry(maximum: settings.maxConnections) { gauge.record($0) }
-        full = Counter(
-            label: "ffs_commlink_refused_total", dimensions: [("link", link.rawValue), ("reason", "full")])
         handshakes = Counter(label: "ffs_commlink_handshakes_total", dimensions: [("link", link.rawValue)])
     }
 
@@ -105,6 +102,11 @@ package final class CommlinkServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.tcpUserTimeout, value: tcpUserTimeout)
+            // A large reply still to be taken does not keep the next one from being made.
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: .init(low: settings.documentSize / 2, high: settings.documentSize * 3 / 2)
+            )
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { [self] channel in
@@ -120,16 +122,32 @@ package final class CommlinkServer: Sendable {
         }
         let host = address.ipAddress ?? "-"
         let peer = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
-        guard registry.admit(channel) else {
-            noteFull(peer)
-            throw Refused()
+        switch registry.admitStranger(channel, from: host) {
+        case .stopping: throw Refused()
+        case .admitted(let cut):
+            if let cut {
+                count(
+                    full: "strangers", cut.remoteAddress?.description ?? "-",
+                    "too many connections have not said hello; the oldest of them is cut")
+            }
         }
         try channel.pipeline.syncOperations.addHandler(ServerChannelHandler(owner: self, peer: peer, peerPort: port))
     }
 
+    /// Whether one that said hello may stay; false, counted and logged, when all places are taken.
+    func mayGreet(_ peer: String) -> Bool {
+        if registry.hasRoom { return true }
+        count(full: "full", peer, "\(settings.maxConnections) connections are open (commlink.connections)")
+        return false
+    }
+
+    /// The peer's first packet verified: false when all places were taken meanwhile.
+    func prove(_ channel: any Channel) -> Bool { registry.prove(channel) }
+
     /// Counts each, but logs one a second: a flood of connections must not become a flood of lines.
-    private func noteFull(_ peer: String) {
-        full.increment()
+    private func count(full reason: String, _ peer: String, _ why: String) {
+        Counter(label: "ffs_commlink_refused_total", dimensions: [("link", link.rawValue), ("reason", reason)])
+            .increment()
         let isDue = nextFullNote.withLock { next in
             guard NIODeadline.now() >= next else { return false }
             next = .now() + .seconds(1)
@@ -139,8 +157,7 @@ package final class CommlinkServer: Sendable {
         logger.warning(
             "connection refused",
             metadata: [
-                "peer": "\(peer)", "code": "full",
-                "reason": "\(settings.maxConnections) connections are open (commlink.connections), or it is stopping",
+                "peer": "\(peer)", "code": "\(reason)", "reason": "\(why)",
             ])
     }
 

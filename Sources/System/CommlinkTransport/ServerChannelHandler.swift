@@ -34,6 +34,8 @@ final class ServerChannelHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private let born = NIODeadline.now()
     private var phase = Phase.serving
+    /// Whether a packet has verified: not before is the peer more than a stranger.
+    private var isProven = false
     /// Requests whose reply is not sent yet.
     private var pending = 0
     /// Whether the peer has shut its sending side.
@@ -131,11 +133,17 @@ final class ServerChannelHandler: ChannelInboundHandler {
     private func act(on event: ServerConnection.Event, _ context: ChannelHandlerContext) {
         switch event {
         case .greeted(let hello):
+            guard owner.mayGreet(peer) else { return close(context) }
             // The hello's timer runs on: the hello may be a replay, and only the first packet proves it is not.
             output.append(contentsOf: hello)
             scheduleFlush(context)
             owner.opened()
-        case .document(let document): answer(document, context)
+        case .document(let document):
+            if !isProven {
+                guard owner.prove(context.channel) else { return close(context) }
+                isProven = true
+            }
+            answer(document, context)
         case .closed: finish()
         }
     }

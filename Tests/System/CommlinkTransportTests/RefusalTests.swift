@@ -134,29 +134,50 @@ struct RefusalTests {
         try await running.stop()
     }
 
-    @Test("over commlink.connections, a connection is closed and logged; others go on")
+    @Test("over commlink.connections who says hello is turned away, and told so; those who are in go on")
     func full() async throws {
         let directory = try KeyDirectory()
         try directory.writeBag()
         let keys = try directory.store()
         var settings = CommlinkSettings()
-        settings.maxConnections = 2
+        settings.maxConnections = 1
         let pages = LogBook.Pages()
         let running = try await RunningServer(
             keys, table(Ledger()), settings: settings, logger: LogBook.logger(pages))
         let client = running.client(keys)
         _ = try await client.send(Ping())
-        let port = running.ports.lowerBound
-        let bytes = try await blocking {
-            let first = try RawSocket(port: port)
-            let second = try RawSocket(port: port)
-            defer { first.send("x") }
-            return second.receiveAll()
+        let second = running.client(keys)
+        await #expect { _ = try await second.send(Ping()) } throws: { error in
+            (error as? Failure)?.code == .unreachable && "\(error)".contains("commlink.connections")
+                && !"\(error)".contains("compare the bags")
         }
-        #expect(bytes == [])
         #expect(pages.all.contains { $0.contains("code=full") })
         _ = try await client.send(Ping())
+        await second.close()
         await client.close()
+        try await running.stop()
+    }
+
+    /// More than a thousand TCP connections that say nothing: whoever holds the key gets through, again and again.
+    @Test("connections without a hello shut nobody out; the oldest of them are cut")
+    func silentFlood() async throws {
+        let directory = try KeyDirectory()
+        try directory.writeBag()
+        let keys = try directory.store()
+        let pages = LogBook.Pages()
+        let running = try await RunningServer(keys, table(Ledger()), logger: LogBook.logger(pages))
+        let port = running.ports.lowerBound
+        let first = try await blocking { try RawSocket(port: port) }
+        let others = try await blocking { try (0..<400).map { _ in try RawSocket(port: port) } }
+        for _ in 0..<10 {
+            let client = running.client(keys)
+            _ = try await client.send(Ping())
+            await client.close()
+        }
+        #expect(try await blocking { first.receiveAll() } == [])
+        #expect(pages.all.contains { $0.contains("code=strangers") })
+        #expect(!pages.all.contains { $0.contains("compare") })
+        withExtendedLifetime(others) {}
         try await running.stop()
     }
 
