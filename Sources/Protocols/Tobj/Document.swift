@@ -59,6 +59,10 @@ package struct Document: Sendable, Hashable {
     /// Throws `bad-request` when the root is not a version-1 `tobj` with a type and an id.
     package init(_ root: Element) throws(Failure) {
         guard root.name == "tobj" else { throw Failure(.badRequest, "the root element must be <tobj>") }
+        let known: Set<String> = ["type", "id", "v", "trace", "status"]
+        if let stranger = root.attributes.first(where: { !known.contains($0.name) }) {
+            throw Failure(.badRequest, "<tobj> has no attribute \(stranger.name)")
+        }
         guard root.attribute("v").map({ $0.elementsEqual("1".utf8) }) == true else {
             throw Failure(.badRequest, "<tobj> must carry v=\"1\"")
         }
@@ -96,7 +100,7 @@ package struct Document: Sendable, Hashable {
             throw Failure(.badRequest, "a reply's status is \"ok\", or \"error\" with an <error> element")
         }
         let code = error.attribute("code").flatMap { FailureCode(rawValue: String(decoding: $0, as: UTF8.self)) }
-        let after = error.attribute("after").flatMap { Int(String(decoding: $0, as: UTF8.self)) }
+        let after = error.attribute("after").flatMap { Fields.decimal($0) }
         return .error(Failure(code ?? .internal, error.string, retryAfter: after))
     }
 

@@ -12,10 +12,39 @@ package struct Fields: Sendable {
         self.context = context
     }
 
-    /// Refuses fields outside `names`: a misspelt field must not be ignored.
+    /// Fields that may stand more than once.
+    private static let lists: Set<String> = ["item", "row"]
+    /// The unit of each field that has one.
+    private static let units = ["ttl": "s", "size": "byte", "bytes": "byte", "seconds": "s", "rate": "byte/s"]
+
+    /// Refuses fields outside `names`, a second one of a name that is no list's, and attributes that a field does not have:
+    /// nothing that was sent is ignored.
     package func allowOnly(_ names: Set<String>) throws(Failure) {
-        if let stranger = elements.first(where: { !names.contains($0.name) }) {
-            throw Failure(.badRequest, "\(context) has no field <\(stranger.name)>")
+        var seen: Set<String> = []
+        for element in elements {
+            guard names.contains(element.name) else {
+                throw Failure(.badRequest, "\(context) has no field <\(element.name)>")
+            }
+            guard seen.insert(element.name).inserted || Self.lists.contains(element.name) else {
+                throw Failure(.badRequest, "\(context): <\(element.name)> stands twice")
+            }
+            for attribute in element.attributes { try Self.check(attribute, of: element, context) }
+        }
+    }
+
+    private static func check(
+        _ attribute: Element.Attribute, of element: Element, _ context: String
+    ) throws(Failure) {
+        switch (element.name, attribute.name) {
+        case ("item", "product"), ("item", "version"), ("after", "product"), ("after", "version"): return
+        case (_, "unit"):
+            guard let unit = units[element.name], attribute.value.elementsEqual(unit.utf8) else {
+                throw Failure(
+                    .badRequest,
+                    "\(context): <\(element.name)> is "
+                        + (units[element.name].map { "in the unit \"\($0)\" alone" } ?? "a value without a unit"))
+            }
+        default: throw Failure(.badRequest, "\(context): <\(element.name)> has no attribute \(attribute.name)")
         }
     }
 
@@ -25,8 +54,13 @@ package struct Fields: Sendable {
 
     /// The one element of that name. Throws `bad-request` when it is not there.
     package func required(_ name: String) throws(Failure) -> Element {
-        guard let element = optional(name) else { throw Failure(.badRequest, "\(context) needs a <\(name)> field") }
-        return element
+        var found: Element?
+        for element in elements where element.name == name {
+            guard found == nil else { throw Failure(.badRequest, "\(context): <\(name)> stands twice") }
+            found = element
+        }
+        guard let found else { throw Failure(.badRequest, "\(context) needs a <\(name)> field") }
+        return found
     }
 
     /// The text of the one element of that name; throws `bad-request` when it is not there.
@@ -45,15 +79,24 @@ package struct Fields: Sendable {
         optional(name) == nil ? nil : try text(name)
     }
 
-    /// A decimal number. Throws `bad-request` when it is missing, malformed or out of bounds.
+    /// Decimal digits, without sign or leading zero, in the field's own unit if one is given. Throws `bad-request` when it is
+    /// missing, malformed or out of bounds.
     package func integer(_ name: String, in bounds: ClosedRange<Int>) throws(Failure) -> Int {
-        let text = try text(name)
-        guard let value = Int(text), bounds.contains(value) else {
+        let element = try required(name)
+        for attribute in element.attributes { try Self.check(attribute, of: element, context) }
+        guard let value = Self.decimal(element.text), bounds.contains(value) else {
             throw Failure(
                 .badRequest,
                 "\(context): <\(name)> must be a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
         }
         return value
+    }
+
+    static func decimal(_ digits: [UInt8]) -> Int? {
+        guard let first = digits.first, first != UInt8(ascii: "0") || digits.count == 1,
+            digits.allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        return Int(String(decoding: digits, as: UTF8.self))
     }
 
     /// Any value whose initialiser takes text and may fail.

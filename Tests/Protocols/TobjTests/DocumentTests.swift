@@ -122,12 +122,54 @@ struct FieldsTests {
         #expect(throws: NameError.self) { _ = try VersionName(text) }
     }
 
+    private func refusal(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "nothing wrong"
+        } catch { return "\(error)" }
+    }
+
+    @Test(
+        "nothing that was sent is ignored",
+        arguments: [
+            ("<ttl>+600</ttl>", "a whole number"), ("<ttl>0600</ttl>", "a whole number"),
+            ("<ttl>-0</ttl>", "a whole number"), ("<ttl unit=\"h\">600</ttl>", "in the unit \"s\" alone"),
+            ("<ttl>600</ttl><ttl>60</ttl>", "<ttl> stands twice"), ("<ttl unix=\"s\">600</ttl>", "no attribute unix"),
+            ("<order unit=\"s\">600</order>", "a value without a unit"), ("<flag x=\"\"/>", "no attribute x"),
+            ("<item product=\"p\" version=\"1\" force=\"1\"/>", "no attribute force"),
+        ])
+    func strict(_ sent: String, _ expected: String) throws {
+        let root = try parseTobj(Array("<a>\(sent)</a>".utf8))
+        let fields = Fields(root.children, of: "test")
+        #expect(
+            refusal {
+                try fields.allowOnly(["ttl", "order", "flag", "item"])
+                _ = try fields.integer("ttl", in: 0...1_000)
+            }.contains(expected))
+        // Where only one field is looked at, as in replies, that one is as strict.
+        guard sent.hasPrefix("<ttl") else { return }
+        #expect(refusal { _ = try fields.integer("ttl", in: 0...1_000) }.contains(expected))
+    }
+
+    @Test("what is sent as it should be is read")
+    func plain() throws {
+        let text =
+            "<a><ttl unit=\"s\">600</ttl><item product=\"p\" version=\"1\"/><item product=\"q\" version=\"1\"/></a>"
+        let fields = Fields(try parseTobj(Array(text.utf8)).children, of: "test")
+        try fields.allowOnly(["ttl", "item"])
+        #expect(try fields.integer("ttl", in: 0...1_000) == 600)
+        #expect(try fields.items().count == 2)
+        #expect(throws: Failure.self) {
+            let id = "0123456789abcdef0123456789abcdef"
+            _ = try Document(bytes: Array("<tobj type=\"ping\" id=\"\(id)\" v=\"1\" urgent=\"yes\"/>".utf8))
+        }
+    }
+
     @Test("absent and present")
     func optional() throws {
         #expect(try fields().optionalText("t") == nil)
         #expect(try fields(.field("t", "")).optionalText("t") == "")
         #expect(try fields(.field("t", 5)).integer("t", in: 5...5) == 5)
-        #expect(try fields(.field("t", "a"), .field("t", "b")).text("t") == "a")
         #expect(fields(.field("t", "a"), .field("t", "b")).all("t").count == 2)
     }
 }
