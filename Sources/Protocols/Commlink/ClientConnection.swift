@@ -29,7 +29,8 @@ package struct ClientConnection: Sendable {
     package static func start(
         bag: KeyBag, localPort: UInt16, documentLimit: Int, random: inout some RandomNumberGenerator
     ) throws(WireError) -> (connection: ClientConnection, hello: [UInt8]) {
-        let entry = bag.entry(forPort: localPort)
+        var entry = bag.entry(forPort: localPort)
+        defer { wipe(&entry.psk) }
         let prologue = Hello.prologue(bag: bag.id, port: localPort, index: entry.index)
         var noise = try NoiseInitiator(prologue: prologue, psk: entry.psk, ephemeral: randomBytes(32, &random))
         let hello = Hello.Client(
@@ -83,6 +84,7 @@ package struct ClientConnection: Sendable {
             guard let line = try framer.next(limit: Hello.limit) else { return nil }
             let hello = try Hello.Server(parsing: line)
             guard hello.bag == bag else { throw .unknownBag(hello.bag) }
+            state = .closed  // Nothing else holds the keys that this overwrites.
             let (_, session) = try noise.readSecond(hello.message)
             state = .open(Channel(PacketChannel(session, key: key), documentLimit: documentLimit))
             return .opened

@@ -27,8 +27,8 @@ package final class KeyBag: Sendable {
     package struct Entry: Sendable {
         package let index: Int
         package let key: DESKey
-        /// 32 bytes.
-        package let psk: [UInt8]
+        /// 32 bytes; whoever asked for the entry wipes them after the handshake.
+        package internal(set) var psk: [UInt8]
     }
 
     package let id: BagID

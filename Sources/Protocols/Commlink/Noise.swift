@@ -1,3 +1,4 @@
+import COpenSSL
 import Crypto
 
 /// `Noise_NNpsk0_25519_AESGCM_SHA256` of the Noise protocol framework, revision 34:
@@ -15,17 +16,22 @@ enum Noise {
 
     /// §4.3 HKDF with two or three outputs.
     static func hkdf(_ chainingKey: [UInt8], _ input: [UInt8], outputs: Int) -> [[UInt8]] {
-        let temporary = SymmetricKey(data: hmac(SymmetricKey(data: chainingKey), input))
+        let temporary = SymmetricKey(
+            data: HMAC<SHA256>.authenticationCode(for: input, using: SymmetricKey(data: chainingKey)))
         var out: [[UInt8]] = []
         for index in 1...outputs {
-            out.append(hmac(temporary, (out.last ?? []) + [UInt8(index)]))
+            var code = HMAC<SHA256>(key: temporary)
+            if let last = out.last { code.update(data: last) }
+            code.update(data: [UInt8(index)])
+            out.append(Array(code.finalize()))
         }
         return out
     }
+}
 
-    private static func hmac(_ key: SymmetricKey, _ data: [UInt8]) -> [UInt8] {
-        Array(HMAC<SHA256>.authenticationCode(for: data, using: key))
-    }
+/// Overwrites key material where it lies; the compiler may not leave it out. Of use where nothing else holds the array.
+func wipe(_ secret: inout [UInt8]) {
+    secret.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
 }
 
 /// §5.1: a key and the number of messages under it. The counter is never on the wire, so a packet that was
@@ -81,10 +87,11 @@ struct SymmetricState: Sendable {
     /// The prologue, then the psk token with which NNpsk0 begins.
     init(prologue: [UInt8], psk: [UInt8]) {
         hash = Self.sha256(hash + prologue)
-        let keys = Noise.hkdf(chainingKey, psk, outputs: 3)
-        chainingKey = keys[0]
+        var keys = Noise.hkdf(chainingKey, psk, outputs: 3)
         hash = Self.sha256(hash + keys[1])
         cipher = CipherState(key: keys[2])
+        wipe(&keys[2])
+        chainingKey = keys[0]
     }
 
     private static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
@@ -92,9 +99,11 @@ struct SymmetricState: Sendable {
     mutating func mixHash(_ data: [UInt8]) { hash = Self.sha256(hash + data) }
 
     mutating func mixKey(_ input: [UInt8]) {
-        let keys = Noise.hkdf(chainingKey, input, outputs: 2)
-        chainingKey = keys[0]
+        var keys = Noise.hkdf(chainingKey, input, outputs: 2)
         cipher = CipherState(key: keys[1])
+        wipe(&keys[1])
+        wipe(&chainingKey)
+        chainingKey = keys[0]
     }
 
     /// §9.2: with a psk, an ephemeral key goes into the chaining key as well.
@@ -115,7 +124,13 @@ struct SymmetricState: Sendable {
         return plain
     }
 
-    func split() -> [[UInt8]] { Noise.hkdf(chainingKey, [], outputs: 2) }
+    /// The two directions' keys, the initiator's first. Ends this state: the chaining key is overwritten.
+    mutating func split() -> (CipherState, CipherState) {
+        var keys = Noise.hkdf(chainingKey, [], outputs: 2)
+        wipe(&chainingKey)
+        defer { for index in keys.indices { wipe(&keys[index]) } }
+        return (CipherState(key: keys[0]), CipherState(key: keys[1]))
+    }
 }
 
 /// What both ends hold once the handshake is done.
@@ -149,13 +164,15 @@ struct NoiseInitiator: Sendable {
         guard message.count >= Noise.emptyMessageSize else { throw .authenticationFailed }
         let theirs = Array(message[..<Noise.keySize])
         symmetric.mixEphemeral(theirs)
-        symmetric.mixKey(try agree(ephemeral, theirs))
+        var secret = try agree(ephemeral, theirs)
+        symmetric.mixKey(secret)
+        wipe(&secret)
         let payload = try symmetric.decryptAndHash(Array(message[Noise.keySize...]))
-        let keys = symmetric.split()
+        let (first, second) = symmetric.split()
         return (
             payload,
             NoiseSession(
-                handshakeHash: symmetric.hash, sending: CipherState(key: keys[0]), receiving: CipherState(key: keys[1]))
+                handshakeHash: symmetric.hash, sending: first, receiving: second)
         )
     }
 }
@@ -183,13 +200,15 @@ struct NoiseResponder: Sendable {
     consuming func writeSecond(payload: [UInt8] = []) throws(WireError) -> (message: [UInt8], session: NoiseSession) {
         let publicKey = Array(ephemeral.publicKey.rawRepresentation)
         symmetric.mixEphemeral(publicKey)
-        symmetric.mixKey(try agree(ephemeral, theirs))
+        var secret = try agree(ephemeral, theirs)
+        symmetric.mixKey(secret)
+        wipe(&secret)
         let sealed = try symmetric.encryptAndHash(payload)
-        let keys = symmetric.split()
+        let (first, second) = symmetric.split()
         return (
             publicKey + sealed,
             NoiseSession(
-                handshakeHash: symmetric.hash, sending: CipherState(key: keys[1]), receiving: CipherState(key: keys[0]))
+                handshakeHash: symmetric.hash, sending: second, receiving: first)
         )
     }
 }

@@ -105,7 +105,8 @@ package struct ServerConnection: Sendable {
         if portCheck == .strict, hello.port != peerPort {
             throw .portMismatch(announced: hello.port, seen: peerPort)
         }
-        let entry = bag.entry(forPort: hello.port)
+        var entry = bag.entry(forPort: hello.port)
+        defer { wipe(&entry.psk) }
         guard hello.index == entry.index else { throw .wrongIndex }
         var noise = try NoiseResponder(prologue: hello.prologue, psk: entry.psk, ephemeral: randomBytes(32, &random))
         _ = try noise.readFirst(hello.message)

@@ -38,7 +38,7 @@ extension AuthService {
             customer: message.customer, now: now, holding: message.holding, search: message.search)
         let (offers, products) = try await database.read { db in
             try Self.check(message.generation, of: message.customer, at: now, db)
-            func offers(_ selection: OfferSelection) throws -> [Entitlement] {
+            func rows(_ selection: OfferSelection) throws -> [Entitlement] {
                 try db.offers(
                     selection, after: message.after, products: message.products.map { $0 + 1 },
                     limit: message.limit + 1
@@ -46,16 +46,16 @@ extension AuthService {
             }
             guard message.resume,
                 let order = try db.limitedOrders(of: message.customer, since: now + -Self.resumable).first?.order
-            else { return (try offers(selection), message.products == nil ? nil : try db.productCount(selection)) }
+            else { return (try rows(selection), message.products == nil ? nil : try db.productCount(selection)) }
             let all = OfferSelection(customer: message.customer, now: now, holding: order, search: message.search)
             // The same page of less reaches at least as far.
-            let free = Set(try offers(selection).map(\.item))
-            let rows = try offers(all).map { row in
+            let free = Set(try rows(selection).map(\.item))
+            let shown = try rows(all).map { row in
                 var row = row
                 row.isHeld = !free.contains(row.item)
                 return row
             }
-            return (rows, message.products == nil ? nil : try db.productCount(all))
+            return (shown, message.products == nil ? nil : try db.productCount(all))
         }
         let leading = Self.leading(offers, products: message.products ?? .max)
         let (page, more) = PageBudget.fit(leading, limit: message.limit) { $0.element }
@@ -113,14 +113,14 @@ extension AuthService {
             try Self.check(message.generation, of: message.customer, at: now, db)
             // A repeat is the same order, but only as long as its items are allowed: they may have been revoked since.
             let earlier = try Self.earlierReply(to: message, context, at: now, db)?.order
-            func offers(_ holding: Int?) throws -> [Offer] {
+            func allowed(_ holding: Int?) throws -> [Offer] {
                 try message.items.map { item in
                     let offer = try db.offer(of: item, to: message.customer, at: now, holding: holding)
                     guard let offer else { throw Failure.notEntitled(message.customer, to: item) }
                     return offer
                 }
             }
-            let (held, offers) = try Self.charged(earlier, offers) {
+            let (held, offers) = try Self.charged(earlier, allowed) {
                 try db.limitedOrders(of: message.customer, since: now + -Self.resumable)
                     .first { Set($0.items) == Set(message.items) }?.order
             }
@@ -134,7 +134,8 @@ extension AuthService {
                         customer: message.customer, items: offers, placed: now, source: message.source, policy: policy,
                         until: until, trace: context.trace))
             let reply = AuthOrder.Reply(order: number, policy: policy, until: until)
-            if earlier == nil { try Self.remember(reply, to: message, context, at: now, db) }
+            // What was resumed is found again the same way, not longer than its order lets it.
+            if held == nil { try Self.remember(reply, to: message, context, at: now, db) }
             return (reply, held == nil)
         }
         guard isNew else { return reply }
