@@ -143,8 +143,8 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
     private struct Wide: PageRow {
         let text: String
         init(text: String) { self.text = text }
-        init(fields: Fields) throws(Failure) { text = try fields.text("text") }
-        var body: [Element] { (0..<9).map { _ in .field("text", text) } }
+        init(fields: Fields) throws(Failure) { text = try fields.text("text0") }
+        var body: [Element] { (0..<9).map { .field("text\($0)", text) } }
     }
 
     @Test(arguments: [("", 500), ("x", 500), (String(repeating: "ü", count: 2_000), 500), ("x", 3)])
