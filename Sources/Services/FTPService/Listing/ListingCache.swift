@@ -41,6 +41,33 @@ final class ListingCache: Sendable {
         }
     }
 
+    private struct Reading {
+        var isBusy = false
+        var tooLarge: Set<TableKey> = []
+        static let mostRemembered = 64
+    }
+
+    private let reading = Mutex(Reading())
+
+    /// Whether a large directory may be held whole now, to be sorted and kept: one at a time, so that many who list at once
+    /// take no more memory, and none that has proved too large. ``endReading(_:isTooLarge:)`` follows when it may.
+    func beginReading(_ key: TableKey) -> Bool {
+        reading.withLock { reading in
+            guard !reading.isBusy, !reading.tooLarge.contains(key) else { return false }
+            reading.isBusy = true
+            return true
+        }
+    }
+
+    func endReading(_ key: TableKey, isTooLarge: Bool) {
+        reading.withLock { reading in
+            reading.isBusy = false
+            guard isTooLarge else { return }
+            if reading.tooLarge.count == Reading.mostRemembered { reading.tooLarge = [] }
+            reading.tooLarge.insert(key)
+        }
+    }
+
     /// Values up to a sum of bytes; the oldest go first.
     private struct Shelf<Key: Hashable, Value> {
         private(set) var values: [Key: (value: Value, bytes: Int)] = [:]

@@ -20,6 +20,8 @@ final class ListingProducer: ChunkProducer {
     private var stack: [Directory]
     private var current: Directory?
     private var reader: ListingReader?
+    /// Holds the cache's leave to read a directory whole.
+    private var isReadingWhole = false
     private var table = ListingTable()
     private var next = 0
     private var isFirst = true
@@ -48,6 +50,8 @@ final class ListingProducer: ChunkProducer {
             table = known
         }
     }
+
+    deinit { endReading(isTooLarge: false) }
 
     func produce(into buffer: inout [UInt8]) -> Bool {
         let start = buffer.count
@@ -87,28 +91,67 @@ final class ListingProducer: ChunkProducer {
             buffer += [UInt8(ascii: ":"), 0x0D, 0x0A]
         }
         isFirst = false
+        if let cache, let key = request.tableKey {
+            isReadingWhole = cache.beginReading(key)
+            open(directory, mostHeld: isReadingWhole ? ListingReader.mostHeld : nil)
+        } else {
+            open(directory, mostHeld: request.isRecursive ? Self.mostHeldOfMany : ListingReader.mostHeld)
+        }
+    }
+
+    /// Of each directory, where many are listed.
+    private static let mostHeldOfMany = 1 << 20
+
+    private func open(_ directory: Directory, mostHeld: Int?) {
         do throws(SystemError) {
-            reader = ListingReader(try tree.open(directory.path, directory: true), withStatus: withStatus)
+            reader = ListingReader(
+                try tree.open(directory.path, directory: true), withStatus: withStatus, mostHeld: mostHeld)
         } catch {
             // Withdrawn meanwhile, or out of descriptors: the rest is still listed.
-            failure = error
+            fail(error)
         }
+    }
+
+    private func fail(_ error: SystemError) {
+        failure = error
+        reader = nil
+        endReading(isTooLarge: false)
+    }
+
+    private func endReading(isTooLarge: Bool) {
+        guard isReadingWhole, let key = request.tableKey else { return }
+        isReadingWhole = false
+        cache?.endReading(key, isTooLarge: isTooLarge)
     }
 
     /// False when there is nothing to show yet.
     private func read(_ reader: ListingReader) -> Bool {
         do throws(SystemError) {
-            guard case .table(let read, let isWhole, let isLast) = try reader.read() else { return false }
-            table = read
-            next = 0
-            if isLast { self.reader = nil }
-            if isWhole, let key = request.tableKey { table = cache?.keep(read, key) ?? read }
-            if request.isRecursive { pushSubdirectories() }
-        } catch {
-            failure = error
-            self.reader = nil
-        }
+            switch try reader.read() {
+            case .more: return false
+            case .whole(let read):
+                self.reader = nil
+                show(read)
+                if let cache, let key = request.tableKey { table = cache.keep(read, key) }
+                endReading(isTooLarge: false)
+            case .part(let read, let isLast):
+                // Several parts are not in order: not for the next who asks.
+                if isLast { self.reader = nil } else { text = nil }
+                show(read)
+            case .tooLarge:
+                endReading(isTooLarge: true)
+                text = nil
+                if let current { open(current, mostHeld: nil) }
+                return false
+            }
+        } catch { fail(error) }
         return true
+    }
+
+    private func show(_ read: ListingTable) {
+        table = read
+        next = 0
+        if request.isRecursive { pushSubdirectories() }
     }
 
     private func pushSubdirectories() {

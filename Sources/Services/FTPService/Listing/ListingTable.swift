@@ -97,10 +97,9 @@ struct ListingTable: Sendable {
 final class ListingReader {
     private let directory: Descriptor
     private let withStatus: Bool
-    private let mostHeld: Int
+    private let mostHeld: Int?
     private let turn: Int
     private var table = ListingTable()
-    private var isLarge = false
 
     /// Names read at a time.
     static let turn = 4_096
@@ -109,8 +108,9 @@ final class ListingReader {
     static let mostHeld = 8 << 20
     private static let mostOfPart = 16_384
 
+    /// - Parameter mostHeld: bytes of a directory that is wanted whole; nil: in parts.
     init(
-        _ directory: consuming Descriptor, withStatus: Bool, mostHeld: Int = ListingReader.mostHeld,
+        _ directory: consuming Descriptor, withStatus: Bool, mostHeld: Int? = ListingReader.mostHeld,
         turn: Int = ListingReader.turn
     ) {
         self.directory = directory
@@ -122,8 +122,12 @@ final class ListingReader {
     enum Step {
         /// There is more to read; nothing to show yet.
         case more
-        /// `isWhole`: all names, sorted.
-        case table(ListingTable, isWhole: Bool, isLast: Bool)
+        /// All names, sorted.
+        case whole(ListingTable)
+        /// Sorted in itself.
+        case part(ListingTable, isLast: Bool)
+        /// It was wanted whole: read it again, in parts.
+        case tooLarge
     }
 
     func read() throws(SystemError) -> Step {
@@ -132,11 +136,20 @@ final class ListingReader {
         while goesOn, table.count - start < turn {
             goesOn = try directory.listNext(withStatus: withStatus) { table.add($0) }
         }
-        if goesOn, isLarge ? table.count < Self.mostOfPart : table.bytes < mostHeld { return .more }
-        defer { table = ListingTable() }
-        let isWhole = !goesOn && !isLarge
-        isLarge = true
-        if !goesOn { table.sort() }
-        return .table(table, isWhole: isWhole, isLast: !goesOn)
+        defer { if !goesOn { table = ListingTable() } }
+        guard let mostHeld else {
+            if goesOn, table.count < Self.mostOfPart { return .more }
+            var part = table
+            table = ListingTable()
+            part.sort()
+            return .part(part, isLast: !goesOn)
+        }
+        guard table.bytes < mostHeld else {
+            table = ListingTable()
+            return .tooLarge
+        }
+        if goesOn { return .more }
+        table.sort()
+        return .whole(table)
     }
 }

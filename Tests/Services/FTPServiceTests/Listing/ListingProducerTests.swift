@@ -88,22 +88,48 @@ import Testing
             lines(request, in: place.tree) == [".:", "a", "b", "f", "", "a:", "c", "y", "", "a/c:", "z", "", "b:", "x"])
     }
 
-    @Test func whatIsTooLargeComesInParts() throws {
+    @Test func whatIsTooLargeIsReadAgainInParts() throws {
         let place = try place(Dictionary(uniqueKeysWithValues: Self.many.map { ($0, [1]) }))
         let path = try #require(VirtualPath.root.resolving(Array("p-1".utf8)))
-        for (most, isWhole) in [(20_000, false), (8 << 20, true)] {
+        func steps(_ most: Int?) throws -> [String] {
             let reader = ListingReader(
                 try place.tree.open(path, directory: true), withStatus: true, mostHeld: most, turn: 100)
-            var sizes: [Int] = []
-            var isOver = false
-            while !isOver {
-                guard case .table(let table, let whole, let isLast) = try reader.read() else { continue }
-                sizes.append(table.count)
-                isOver = isLast
-                #expect(whole == isWhole)
+            while true {
+                switch try reader.read() {
+                case .more: continue
+                case .whole(let table): return ["whole \(table.count)"]
+                case .part(let table, let isLast): return ["part \(table.count)", "\(isLast)"]
+                case .tooLarge: return ["too large"]
+                }
             }
-            #expect(sizes.reduce(0, +) == 400 && (sizes.count == 1) == isWhole, "\(sizes)")
         }
+        #expect(try steps(8 << 20) == ["whole 400"])
+        #expect(try steps(20_000) == ["too large"])
+        #expect(try steps(nil) == ["part 400", "true"])
+    }
+
+    /// Many who list a large directory at once hold it once: one reads it whole, the others in parts meanwhile.
+    @Test func oneReadsALargeDirectoryWhole() throws {
+        let cache = ListingCache()
+        func key(_ inode: UInt64) -> ListingCache.TableKey {
+            ListingCache.TableKey(device: 1, inode: inode, changed: 3)
+        }
+        #expect(cache.beginReading(key(1)) && !cache.beginReading(key(1)) && !cache.beginReading(key(2)))
+        cache.endReading(key(1), isTooLarge: true)
+        #expect(!cache.beginReading(key(1)) && cache.beginReading(key(2)))
+        cache.endReading(key(2), isTooLarge: false)
+        // Whoever comes meanwhile gets all names, and who reads gives it back.
+        let place = try place(Dictionary(uniqueKeysWithValues: Self.many.map { ($0, [1]) }))
+        let long = try request("p-1", .long, in: place.tree)
+        let tableKey = try #require(long.tableKey)
+        var producer: ListingProducer? = ListingProducer(long, in: place.tree, cache)
+        var text: [UInt8] = []
+        #expect(cache.beginReading(tableKey))
+        #expect(lines(long, in: place.tree, cache).count == 400 && cache[table: tableKey] == nil)
+        cache.endReading(tableKey, isTooLarge: false)
+        _ = producer?.produce(into: &text)
+        producer = nil
+        #expect(cache.beginReading(tableKey))
     }
 
     @Test func theOldestListingsAreForgotten() throws {
