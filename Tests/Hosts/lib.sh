@@ -17,6 +17,8 @@ if [ -z "${FFS_HOSTS_WORLD:-}" ]; then
     world=$(mktemp -d /var/tmp/ffs-hosts.XXXXXX)
     chmod 755 "$world"
     status=0
+    # What the caller has loaded into every program is not there in a host.
+    unset LD_PRELOAD LD_LIBRARY_PATH
     FFS_HOSTS_WORLD=$world unshare --mount --net --uts --pid --fork --kill-child --mount-proc sh "$0" "$@" || status=$?
     rm -rf "$world"
     for group in /sys/fs/cgroup/*/"${world##*/}"* /sys/fs/cgroup/"${world##*/}"*; do
@@ -98,9 +100,16 @@ net() {
     ip link set ffsbr0 up
 }
 
+# copy NAME: a root directory like the base: a layer over it where the kernel has that, which saves writing it
+copy() {
+    mkdir "$world/$1" "$world/$1.upper" "$world/$1.work"
+    mount -t overlay -o "lowerdir=$base,upperdir=$world/$1.upper,workdir=$world/$1.work" none "$world/$1" 2>/dev/null ||
+        cp -a "$base/." "$world/$1"
+}
+
 # host NAME ADDRESS FULLNAME: a new host, not yet booted
 host() {
-    cp -a "$base" "$world/$1"
+    copy "$1"
     echo "$3" >"$world/$1/etc/hostname"
     mkdir -p "$world/$1/src/ffs" "$world/$1/programs"
     printf '%s %s\n' "$2" "$3" >>"$world/hosts"

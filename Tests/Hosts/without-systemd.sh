@@ -16,7 +16,7 @@ certificate=$root/etc/ffs/tls/cert.pem
 base
 programs
 net
-cp -a "$base" "$root"
+copy plain
 echo "10.99.0.1 $name" >"$world/hosts"
 customer
 hostname "$name"
