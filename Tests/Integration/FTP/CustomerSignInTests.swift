@@ -346,7 +346,7 @@ struct CustomerSignInTests {
         if System.isRoot {
             try await command(
                 "sh", "-c",
-                "chgrp ffs \(host.system.keyBags)/storage-web* && chmod 640 \(host.system.keyBags)/storage-web*"
+                "chgrp ffs-storage-web \(host.system.keyBags)/storage-web* && chmod 640 \(host.system.keyBags)/storage-web*"
             ).succeeded()
         }
         try await host.system.ctl("reload", "ffswebd").succeeded()
