@@ -9,17 +9,19 @@ struct Visit: Sendable {
     /// Whether `token` is fresh, so that a page with a form must set the cookie.
     let isNewcomer: Bool
     /// The session that `token` opens, nil for everyone who is not signed in.
-    let session: SessionStore.Session?
+    let session: Session?
 
     /// Whether the JSON API is asked, which takes bearer tokens alone: no cookie acts there, so no other site's page
     /// can make a browser act.
-    var isAPI: Bool { request.path.hasPrefix("/api/") }
+    var isAPI: Bool { Self.isAPI(request.path) }
+
+    static func isAPI(_ path: String) -> Bool { path.starts(bytes: "/api/") }
 
     init(_ request: WebRequest, front: WebFront) {
         self.request = request
         trace = .random()
         let presented =
-            request.path.hasPrefix("/api/")
+            Self.isAPI(request.path)
             ? Self.bearer(request)
             : request.cookie(Self.cookieName(secure: request.isSecure)).flatMap(SessionToken.init)
         token = presented ?? .random()
@@ -39,9 +41,9 @@ struct Visit: Sendable {
     }
 
     private static func bearer(_ request: WebRequest) -> SessionToken? {
-        let parts = (request.headers["authorization"] ?? "").split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        return SessionToken(String(parts[1]))
+        let parts = (request.headers["authorization"] ?? "").parts(" ", most: 2)
+        guard parts.count == 2, parts[0].token == "bearer" else { return nil }
+        return SessionToken(parts[1])
     }
 
     /// Whether a form's post comes from one of our own pages, as far as the browser tells: `Origin` where it is sent,
@@ -50,7 +52,7 @@ struct Visit: Sendable {
         let scheme = request.isSecure ? "https" : "http"
         if let origin = request.headers["origin"] {
             guard let host = request.headers["host"] else { return false }
-            return origin.lowercased() == "\(scheme)://\(host)".lowercased()
+            return origin.token.isSame(as: "\(scheme)://\(host)".token)
         }
         if let site = request.headers["sec-fetch-site"] { return site == "same-origin" || site == "none" }
         return true

@@ -1,4 +1,5 @@
 import FFSModel
+import TestSupport
 import Testing
 
 @testable import WebFront
@@ -27,6 +28,40 @@ import Testing
         ("a", "a"), ("", "''"), ("a b", "'a b'"), ("it's", #"'it'\''s'"#), ("$HOME", "'$HOME'"), ("a;b", "'a;b'"),
         ("https://h:1/a%20b", "https://h:1/a%20b"), ("*", "'*'"), ("~root", "'~root'"), ("#x", "'#x'"),
     ]) func shellWords(word: String, quoted: String) { #expect(Escaping.shell(word) == quoted) }
+
+    /// What comes out of a real shell is what went in, and nothing of it runs.
+    @Test(arguments: [
+        "x'\u{301};touch pwned;'\u{301}", "'\u{301}", "a\r\ntouch pwned\r\n", "a\ntouch pwned\n", "$(touch pwned)",
+        "`touch pwned`", "-rf", "~", "a\\", "!!", "\u{3}\ntouch pwned\n", "a\u{7}\u{1B}]0;x\u{7}", "\"\u{301}$HOME\"",
+        "e\u{301} \u{E9}", "\u{202E}cod", "%s %d", "*", "&&touch pwned", "\u{85}", "", "{a,b}", "a=b",
+    ])
+    func shellWordsInARealShell(word: String) async throws {
+        try await comesThrough(Array(word.utf8))
+    }
+
+    @Test func shellWordsThatAreNoText() async throws {
+        try await comesThrough([0x61, 0xFF, 0xFE, 0x27, 0x3B, 0x69, 0x64, 0xC3])
+        try await comesThrough([0xC3, 0x27, 0xCC, 0x81, 0x3B, 0x80, 0x0A, 0xED, 0xA0, 0x80])
+    }
+
+    private func comesThrough(_ word: [UInt8]) async throws {
+        let home = try TemporaryDirectory("shell")
+        for shell in ["sh", "bash"] {
+            let line = "printf %s \(Escaping.shell(word)); test ! -e pwned"
+            let result = try await command(shell, "-c", line, directory: home.path).succeeded()
+            #expect(Array(result.outputBytes) == word, "\(shell): \(line)")
+        }
+        // What a terminal would take for a key is not in it.
+        #expect(!Escaping.shell(word).utf8.contains { ($0 < 0x20 && $0 != 0x0A) || $0 == 0x7F })
+    }
+
+    @Test func partsAreBytes() {
+        #expect("a\u{301}?b?\u{301}c".parts("?") == ["a\u{301}", "b", "\u{301}c"])
+        #expect("?\u{301}".parts("?", most: 2) == ["", "\u{301}"])
+        #expect(!"\u{E9}".isSame(as: "e\u{301}"))
+        #expect(" Text/HTML\t".token == "text/html")
+        #expect("a\u{301}\u{301}".bounded(3) == "a\u{301}")
+    }
 
     @Test func urls() {
         #expect(Escaping.urlPath(Array("a b/ü#?%".utf8)) == "a%20b/%C3%BC%23%3F%25")
@@ -64,6 +99,19 @@ import Testing
         #expect(request.cookie("ffs") == nil)
         #expect(request.cookie("x") == "1")
         #expect(request.query["a"] == "1")
+    }
+
+    /// A separator that carries a combining mark is one all the same.
+    @Test func separatorsAreBytes() {
+        let request = WebRequest(
+            method: "GET", target: "/accounts?\u{301}a=1&q=x",
+            headers: ["cookie": "x=\u{301}1;\u{301} y=2; ffs=abc", "content-type": "application/json;\u{301}"],
+            source: Source(address: "-", network: "-", isLoopback: false), isSecure: true)
+        #expect(request.path == "/accounts")
+        #expect(request.query["q"] == "x")
+        #expect(request.cookie("ffs") == "abc")
+        #expect(request.cookie("x") == "\u{301}1")
+        #expect(request.mediaType == "application/json")
     }
 }
 

@@ -41,8 +41,8 @@ package struct WebRequest: Sendable {
         method: String, target: String, headers: [String: String], body: [UInt8] = [], source: Source, isSecure: Bool
     ) {
         self.method = Method(rawValue: method) ?? .other
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        path = String(parts[0])
+        let parts = target.parts("?", most: 2)
+        path = parts[0]
         query = parts.count > 1 ? Form(urlEncoded: Array(parts[1].utf8)) ?? Form() : Form()
         self.headers = headers
         self.body = body
@@ -52,18 +52,20 @@ package struct WebRequest: Sendable {
 
     /// The cookie called `name`; the first when there are several, as browsers send the most specific first.
     package func cookie(_ name: String) -> String? {
-        for pair in (headers["cookie"] ?? "").split(separator: ";") {
-            let text = pair.drop { $0 == " " }
-            guard let equals = text.firstIndex(of: "="), text[..<equals] == name else { continue }
-            return String(text[text.index(after: equals)...])
+        for pair in (headers["cookie"] ?? "").parts(";") {
+            let parts = pair.parts("=", most: 2)
+            guard parts.count == 2, parts[0].utf8.drop(while: { $0 == 0x20 }).elementsEqual(name.utf8) else { continue }
+            return parts[1]
         }
         return nil
     }
 
+    /// The body's media type in lower case, without parameters.
+    package var mediaType: String { (headers["content-type"] ?? "").parts(";", most: 2)[0].token }
+
     /// The fields of a posted form; throws `bad-request` when the body is not one.
     package func form() throws(Failure) -> Form {
-        let type = headers["content-type"]?.split(separator: ";").first.map { $0.lowercased() } ?? ""
-        guard type == "application/x-www-form-urlencoded", let form = Form(urlEncoded: body) else {
+        guard mediaType == "application/x-www-form-urlencoded", let form = Form(urlEncoded: body) else {
             throw Failure(.badRequest, "the body must be a form (application/x-www-form-urlencoded, UTF-8)")
         }
         return form
@@ -98,10 +100,10 @@ package struct Form: Sendable, Hashable {
     }
 
     /// The first field called `name`.
-    package subscript(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+    package subscript(_ name: String) -> String? { fields.first { $0.name.isSame(as: name) }?.value }
 
     /// All fields called `name`, in order.
-    package func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+    package func all(_ name: String) -> [String] { fields.filter { $0.name.isSame(as: name) }.map(\.value) }
 
     private static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
         var out: [UInt8] = []
