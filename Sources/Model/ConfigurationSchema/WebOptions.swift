@@ -9,7 +9,23 @@ extension Options {
             "web.port", 443, unit: "port", bounds: 1...65_535, "HTTPS port of the pages and the JSON API.")
         package static let plainPort = Option(
             "web.plain-port", 0, unit: "port", bounds: 0...65_535,
-            "Plain-HTTP port on 127.0.0.1 alone, for a local test or a TLS proxy on the same machine. 0 opens none.")
+            "Plain-HTTP port for a TLS proxy that web.proxies lists, or for a test on the same machine. 0 opens none.")
+        package static let plainAddress = Option(
+            "web.plain-address", "127.0.0.1",
+            "Address of the plain-HTTP listener. Another than a loopback address needs web.proxies, and serves only those."
+        )
+        package static let proxies = Option(
+            "web.proxies", [String](),
+            "Addresses or networks of the TLS proxies in front of ffswebd. X-Forwarded-For, or the PROXY protocol, tells who their client is; nobody else is believed."
+        )
+        package static let proxyProtocol = Option(
+            "web.proxy-protocol", false,
+            "Whether each connection from web.proxies begins with a PROXY protocol header (version 1 or 2) that names the client."
+        )
+        package static let proxySchemeHeader = Option(
+            "web.proxy-scheme-header", "x-forwarded-proto",
+            "Header in which web.proxies say https or http. Empty: they take HTTPS alone, and every request of theirs counts as HTTPS."
+        )
         package static let certificate = Option(
             "web.certificate", "/etc/ffs/tls/cert.pem",
             "PEM certificate chain for ffswebd; install.sh makes a self-signed one until you bring yours.")
@@ -50,7 +66,8 @@ extension Options {
             "Most connections held at once; more wait in the kernel's queue.")
         package static let connectionsPerSource = Option(
             "web.connections-per-source", 256, unit: "connections", bounds: 1...1_000_000,
-            "Most connections that one source holds at once; the next is closed.")
+            "Most connections that one source (an IPv4 address, an IPv6 /64) holds at once; the next is closed. web.proxies are not counted."
+        )
         package static let requestTimeout = Option(
             "web.request-timeout", 20, unit: "s", bounds: 1...600,
             "How long a client has for the TLS handshake with its first request, and again for a request's body.")
@@ -68,7 +85,8 @@ extension Options {
             "web.relay-port-count", 8, unit: "ports", bounds: 1...64, "Ports in the range.")
 
         package static let all: [any AnyOption] = [
-            user, address, port, plainPort, certificate, privateKey, siteName, contact, sessionIdle, sessionLifetime,
+            user, address, port, plainPort, plainAddress, proxies, proxyProtocol, proxySchemeHeader, certificate,
+            privateKey, siteName, contact, sessionIdle, sessionLifetime,
             sessions, signInRate, accountLifetime, accountLifetimeMin, accountLifetimeMax, connections,
             connectionsPerSource, requestTimeout, keepAlive, relayAddress, relayBasePort, relayPortCount,
         ]

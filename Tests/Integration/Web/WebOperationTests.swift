@@ -8,11 +8,11 @@ struct WebOperationTests {
     @Test func slowHeadsAndBodiesAreCut() async throws {
         let host = try await WebHost.start(["web.request-timeout": "1", "web.keep-alive": "1"])
         // The connection ends, with no answer, though it never said that it would.
-        #expect(try await host.raw("GET / HTTP/1.1\r\nHost: a\r\n").isEmpty)
-        let body = "POST /sign-in HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\ncsrf="
+        #expect(try await host.raw("GET / HTTP/1.1\r\nHost: localhost\r\n").isEmpty)
+        let body = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ncsrf="
         #expect(try await host.raw(body).isEmpty)
         // And an idle one, after its answer.
-        #expect(try await host.raw("GET /sign-in HTTP/1.1\r\nHost: a\r\n\r\n").hasPrefix("HTTP/1.1 200"))
+        #expect(try await host.raw("GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").hasPrefix("HTTP/1.1 200"))
         // A client that never starts its handshake.
         try await command("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/\(host.system.webPort); cat <&3").succeeded()
         try await host.system.stop()
@@ -23,7 +23,7 @@ struct WebOperationTests {
         let open = (3...5).map { "exec \($0)<>/dev/tcp/127.0.0.1/\(host.plainPort); " }.joined()
         // Each is answered, so each is counted, before the fourth comes.
         let ask = (3...5).map {
-            "printf 'GET /robots.txt HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&\($0); read -r line <&\($0); echo \"$line\"; "
+            "printf 'GET /robots.txt HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' >&\($0); read -r line <&\($0); echo \"$line\"; "
         }.joined()
         let fourth = "exec 9<>/dev/tcp/127.0.0.1/\(host.plainPort); cat <&9; echo closed"
         let result = try await command("bash", "-c", open + ask + fourth).succeeded()
@@ -104,6 +104,8 @@ struct WebOperationTests {
     @Test(arguments: [
         (["web.certificate": "/nonexistent.pem"], "web.certificate"),
         (["web.private-key": "/nonexistent.pem"], "web.private-key"),
+        (["web.plain-address": "0.0.0.0", "web.plain-port": "8099"], "list your TLS proxies in web.proxies"),
+        (["web.proxies": "10.0.0.0/33"], "web.proxies: 10.0.0.0/33"),
         (["web.address": "not an address"], "web.address must be an IPv4 or IPv6 address"),
         (["commlink.keybag-directory": "/nonexistent"], "commlink.keybag-directory"),
     ])

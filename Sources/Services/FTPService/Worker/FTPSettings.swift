@@ -54,49 +54,6 @@ package struct FTPSettings: Sendable {
     }
 }
 
-/// Addresses and networks, such as `192.0.2.1` and `2001:db8::/32`.
-package struct AddressSet: Sendable {
-    struct Network: Sendable {
-        let address: IPAddress
-        let prefix: Int
-
-        /// nil unless `text` is an address, or an address, `/` and a prefix length.
-        init?(_ text: String) {
-            let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-            guard let address = IPAddress(text: parts[0].utf8) else { return nil }
-            let longest = address.family == .v4 ? 32 : 128
-            self.address = address
-            switch parts.count {
-            case 1: prefix = longest
-            case 2:
-                guard let prefix = Int(String(parts[1])), (0...longest).contains(prefix) else { return nil }
-                self.prefix = prefix
-            default: return nil
-            }
-        }
-    }
-
-    private let networks: [Network]
-
-    init(_ texts: [String], option: String) throws(Failure) {
-        var networks: [Network] = []
-        for text in texts where !text.isEmpty {
-            guard let network = Network(text) else {
-                throw Failure(
-                    .configuration, "\(option): \(text) is neither an address nor a network such as 10.0.0.0/8")
-            }
-            networks.append(network)
-        }
-        self.networks = networks
-    }
-
-    package var isEmpty: Bool { networks.isEmpty }
-
-    package func contains(_ address: IPAddress) -> Bool {
-        networks.contains { address.isInside($0.address, prefix: $0.prefix) }
-    }
-}
-
 /// What PASV announces to whom (`ftp.passive-address`).
 package struct PassiveAddress: Sendable {
     private var fallback: IPAddress?

@@ -5,7 +5,10 @@ import Requests
 
 /// For operators on this machine, and the few files that are not pages.
 extension WebFront {
-    func status(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func status(_ visit: Visit) async throws -> WebResponse {
+        guard visit.request.isSecure, visit.request.source.isLoopback else {
+            throw Refusal(response: errorResponse(status: 404, for: visit))
+        }
         async let auth = Self.probe("ffsauthd") { () async throws(Failure) in
             try await self.auth.ping(trace: visit.trace)
         }
@@ -33,14 +36,7 @@ extension WebFront {
         }
     }
 
-    /// The download server's certificate for tools that must be told to trust it.
-    func certificate(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        guard let certificate else { throw Failure(.notFound, "this host has no file ftp.certificate") }
-        return WebResponse(type: "application/x-pem-file", body: certificate.pem)
-            .setting("content-disposition", "attachment; filename=\"\(DownloadCommands.certificateFile)\"")
-    }
-
-    func robots(_: Visit, _: AccountID?) async throws -> WebResponse {
+    func robots(_: Visit) async throws -> WebResponse {
         .text("User-agent: *\nDisallow: /\n").setting("cache-control", "public, max-age=86400")
     }
 }

@@ -1,3 +1,4 @@
+import FTPProtocol
 import NIOCore
 import Synchronization
 
@@ -6,6 +7,8 @@ final class ConnectionTable: Sendable {
     private struct State {
         var channels: [ObjectIdentifier: any Channel] = [:]
         var sources: [String: Int] = [:]
+        /// Whom a proxy announced.
+        var announced: [ObjectIdentifier: IPAddress] = [:]
         var isDraining = false
         /// Listeners that stopped accepting at the limit; each goes on when a connection ends.
         var waiting: [@Sendable () -> Void] = []
@@ -24,10 +27,15 @@ final class ConnectionTable: Sendable {
     }
 
     /// Takes a connection in, until it closes; false when its source has enough or the server is stopping.
-    func admit(_ channel: any Channel, from source: String) -> Bool {
+    ///
+    /// - Parameter source: nil for a proxy, behind which are many.
+    func admit(_ channel: any Channel, from source: String?) -> Bool {
         let admitted = state.withLock { state in
-            guard !state.isDraining, state.sources[source, default: 0] < limitPerSource else { return false }
-            state.sources[source, default: 0] += 1
+            guard !state.isDraining else { return false }
+            if let source {
+                guard state.sources[source, default: 0] < limitPerSource else { return false }
+                state.sources[source, default: 0] += 1
+            }
             state.channels[ObjectIdentifier(channel)] = channel
             return true
         }
@@ -35,11 +43,23 @@ final class ConnectionTable: Sendable {
         return admitted
     }
 
-    private func remove(_ channel: any Channel, from source: String) {
+    /// Remembers whom the proxy at the other end of `channel` speaks for.
+    func announce(_ client: IPAddress, of channel: any Channel) {
+        state.withLock { $0.announced[ObjectIdentifier(channel)] = client }
+    }
+
+    func announced(of channel: any Channel) -> IPAddress? {
+        state.withLock { $0.announced[ObjectIdentifier(channel)] }
+    }
+
+    private func remove(_ channel: any Channel, from source: String?) {
         let waiting = state.withLock { state in
             state.channels[ObjectIdentifier(channel)] = nil
-            let left = state.sources[source, default: 1] - 1
-            state.sources[source] = left > 0 ? left : nil
+            state.announced[ObjectIdentifier(channel)] = nil
+            if let source {
+                let left = state.sources[source, default: 1] - 1
+                state.sources[source] = left > 0 ? left : nil
+            }
             defer { state.waiting = [] }
             return state.waiting
         }

@@ -22,6 +22,7 @@ final class ListeningSockets: Sendable {
 
     /// Opens the HTTPS port, and the plain one where it is wanted. Throws `configuration` naming the port.
     func open(_ configuration: Configuration) throws(Failure) {
+        _ = try TrustedProxies(configuration)
         let address = configuration[Options.Web.address]
         let secure = try Self.listen(
             address, configuration[Options.Web.port], option: "web.port", name: "https", isSecure: true)
@@ -29,7 +30,9 @@ final class ListeningSockets: Sendable {
         let plain = configuration[Options.Web.plainPort]
         if plain > 0 {
             sockets.append(
-                try Self.listen("127.0.0.1", plain, option: "web.plain-port", name: "http", isSecure: false))
+                try Self.listen(
+                    configuration[Options.Web.plainAddress], plain, option: "web.plain-port", name: "http",
+                    isSecure: false))
         }
         opened.withLock { [sockets] in $0 = sockets }
     }
@@ -48,7 +51,9 @@ final class ListeningSockets: Sendable {
         guard let parsed = try? NIOCore.SocketAddress(ipAddress: address, port: port),
             let place = SystemSupport.SocketAddress(bytes: parsed.octets, port: UInt16(port))
         else {
-            throw Failure(.configuration, "web.address must be an IPv4 or IPv6 address, not \(address)")
+            throw Failure(
+                .configuration,
+                "\(isSecure ? "web.address" : "web.plain-address") must be an IPv4 or IPv6 address, not \(address)")
         }
         do {
             let socket = try Descriptor.listen(place, backlog: Int(backlog), bothFamilies: true)

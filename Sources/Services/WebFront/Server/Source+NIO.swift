@@ -1,27 +1,24 @@
 import FFSModel
+import FTPProtocol
 import NIOCore
 
 extension Source {
-    /// From a connection's far end. What is not IP (nothing of ours listens there) counts as one remote source.
-    init(_ address: SocketAddress?) {
-        let bytes = address?.octets ?? []
-        switch bytes.count {
-        case 4: self.init(octets: bytes)
-        // IPv4 clients of a socket that takes both families: RFC 4291 §2.5.5.2.
-        case 16 where bytes.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]):
-            self.init(octets: Array(bytes.suffix(4)))
-        case 16:
-            self.init(
-                address: address?.ipAddress ?? "-", network: Hex.string(bytes.prefix(8)) + "/64",
-                isLoopback: bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1)
-        default: self.init(address: "-", network: "-", isLoopback: false)
+    /// What is not IP (nothing of ours listens there) counts as one remote source.
+    init(_ address: IPAddress?) {
+        guard let address else {
+            self.init(address: "-", network: "-", isLoopback: false)
+            return
         }
+        let text = address.description
+        self.init(
+            address: text, network: address.family == .v4 ? text : Hex.string(address.bytes.prefix(8)) + "/64",
+            isLoopback: address.isLoopback)
     }
+}
 
-    private init(octets: [UInt8]) {
-        let text = octets.map(String.init).joined(separator: ".")
-        self.init(address: text, network: text, isLoopback: octets.first == 127)
-    }
+extension IPAddress {
+    /// A connection's far end; nil for what is not IP.
+    init?(_ address: NIOCore.SocketAddress?) { self.init(bytes: address?.octets ?? []) }
 }
 
 extension NIOCore.SocketAddress {
