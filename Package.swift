@@ -79,7 +79,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -160,12 +159,11 @@ let package = Package(
         library(
             "Services", "WebFront",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload",
-                "CommlinkTransport", "Clients", "DaemonKit", "SystemSupport", logging, metrics,
-                lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload", "FTPProtocol",
+                "CommlinkTransport", "Clients", "DaemonKit", "SystemSupport", "TLSEngine", logging,
+                metrics, lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Mustache", package: "swift-mustache"),
             ],
             // Compiled in: an installed ffswebd reads no files but its configuration, keys and certificate.
@@ -243,7 +241,7 @@ let package = Package(
             "Services", "WebFront",
             [
                 "WebFront", "Clients", "ConfigurationSchema", "Requests", "Tobj", "FFSModel",
-                logging,
+                "TestSupport", logging,
             ]),
         .testTarget(
             name: "IntegrationTests",

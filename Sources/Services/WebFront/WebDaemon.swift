@@ -48,7 +48,6 @@ package struct WebDaemon: Daemon {
             certificate: configuration[Options.Web.certificate], key: configuration[Options.Web.privateKey])
         let front = try WebFront(
             settings: WebSettings(configuration), auth: AuthClient(auth), staging: StagingClient(staging),
-            certificate: DownloadCertificate(file: configuration[Options.FTP.certificate]),
             clocks: WebFront.Clocks(
                 now: { SystemClock.now() }, steady: { SystemClock.sinceBoot() / 1_000_000_000 }), log: log)
         let current = CurrentFront(front)
@@ -58,7 +57,8 @@ package struct WebDaemon: Daemon {
         clients = CommlinkClients(auth, staging)
         relay = try Self.relay(environment, auth: AuthClient(auth))
         server = WebServer(
-            sockets: Self.sockets.take(), certificate: certificate, front: { current.front },
+            sockets: Self.sockets.take(), certificate: certificate, proxies: try TrustedProxies(configuration),
+            front: { current.front },
             limits: WebServer.Limits(configuration), log: log)
     }
 
@@ -77,8 +77,7 @@ package struct WebDaemon: Daemon {
 
     package func reload(_ environment: DaemonEnvironment) async throws {
         let front = try current.front.with(
-            WebSettings(environment.configuration),
-            certificate: DownloadCertificate(file: environment.configuration[Options.FTP.certificate]))
+            WebSettings(environment.configuration))
         try certificate.reload()
         for store in bags { try store.reload() }
         try relay?.reload()
@@ -98,9 +97,13 @@ package struct WebDaemon: Daemon {
         } catch {
             finding = CheckFinding(.error, "web.certificate", error.description)
         }
+        var findings = [finding]
+        do { _ = try TrustedProxies(configuration) } catch {
+            findings.append(CheckFinding(.error, "web.proxies", error.description))
+        }
         let links: [Link] =
             [.webInternal, .webStorage] + (configuration[Options.Web.relayAddress].isEmpty ? [] : [.storageWeb])
-        return [finding] + links.map(environment.checkKeyBag)
+        return findings + links.map(environment.checkKeyBag)
     }
 
     private static func relay(_ environment: DaemonEnvironment, auth: AuthClient) throws(Failure) -> CommlinkService? {

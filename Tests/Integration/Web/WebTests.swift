@@ -87,19 +87,42 @@ struct WebTests {
         let long = String(repeating: "x", count: 60_000)
         #expect(try await browser.send("/", ["-H", "X-Long: \(long)"]).status == 431)
         let many = (0..<150).map { "X-\($0): y\r\n" }.joined()
-        #expect(try await host.raw("GET / HTTP/1.1\r\nHost: a\r\n\(many)\r\n").hasPrefix("HTTP/1.1 431"))
+        #expect(try await host.raw("GET / HTTP/1.1\r\nHost: localhost\r\n\(many)\r\n").hasPrefix("HTTP/1.1 431"))
     }
 
     @Test(arguments: [
-        "nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u{1} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        "GET /sign-in HTTP/1.1\r\n\r\n", "GET /sign-in HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET /sign-in HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        "GET /sign-in HTTP/1.1\r\nHost: local host\r\n\r\n", "GET /sign-in HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\nabc",
     ])
     func whatIsNotHTTPIsRefused(request: String) async throws {
         let host = try WebHost.shared
         let answer = try await host.raw(request)
         #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 400"), "\(answer)")
         #expect(try await CurlBrowser(host).send("/sign-in").status == 200)
+    }
+
+    /// A client that was led here with another protocol's connection ends in the handshake.
+    @Test func foreignProtocolsAreRefused() async throws {
+        let host = try WebHost.shared
+        func offer(_ name: String) async throws -> CommandResult {
+            try await command(
+                "bash", "-c",
+                "printf 'GET /robots.txt HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' | "
+                    + "timeout 20 openssl s_client -quiet -connect 127.0.0.1:\(host.system.webPort) \(name)")
+        }
+        let foreign = try await offer("-alpn ftp")
+        #expect(!foreign.output.contains("HTTP/1.1 200"), "\(foreign)")
+        #expect(foreign.errorOutput.contains("no application protocol"), "\(foreign)")
+        #expect(try await host.system.curl(["--http1.1", "\(host.url)/robots.txt"]).output.contains("Disallow"))
+        #expect(try await host.system.curl(["--no-alpn", "\(host.url)/robots.txt"]).output.contains("Disallow"))
     }
 
     @Test func methodsAreChecked() async throws {
@@ -129,7 +152,8 @@ struct WebTests {
     }
 
     @Test func statusIsForThisMachine() async throws {
-        let page = try await CurlBrowser(try WebHost.shared, plain: true).send("/status")
+        #expect(try await CurlBrowser(try WebHost.shared, plain: true).send("/status").status == 404)
+        let page = try await CurlBrowser(try WebHost.shared).send("/status")
         #expect(page.status == 200)
         #expect(page.body.components(separatedBy: ">up<").count == 3)
     }

@@ -1,3 +1,5 @@
+import FFSModel
+import FTPProtocol
 import HTTPDownload
 import HTTPTypes
 import HummingbirdCore
@@ -9,12 +11,16 @@ struct HTTPAdapter: Sendable {
     static var mostBodyBytes: Int { 128 << 10 }
 
     let front: @Sendable () -> WebFront
-    let isSecure: Bool
+    let proxies: TrustedProxies
+    let connections: ConnectionTable
+    let isTLS: Bool
 
     func respond(
         to request: Request, _ writer: consuming ResponseWriter, on channel: any Channel
     ) async throws {
-        let response = await answer(request, from: Source(channel.remoteAddress))
+        let arrival = TrustedProxies.Arrival(
+            peer: IPAddress(channel.remoteAddress), announced: connections.announced(of: channel), isTLS: isTLS)
+        let response = await answer(request, arrival)
         var fields = HTTPFields()
         for header in response.headers {
             guard let name = HTTPField.Name(header.name) else { continue }
@@ -27,9 +33,13 @@ struct HTTPAdapter: Sendable {
         let head = HTTPResponse(status: .init(code: response.status), headerFields: fields)
         let body = response.body.isEmpty ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: response.body))
         try await writer.write(response: head, body: body)
+        // Thrown, it ends the connection.
+        if response.header("connection") == "close" { throw Malformed() }
     }
 
-    private func answer(_ request: Request, from source: Source) async -> WebResponse {
+    private struct Malformed: Error {}
+
+    private func answer(_ request: Request, _ arrival: TrustedProxies.Arrival) async -> WebResponse {
         var headers: [String: String] = [:]
         for field in request.head.headerFields {
             let name = field.name.canonicalName
@@ -40,9 +50,12 @@ struct HTTPAdapter: Sendable {
             headers[name] = earlier + (name == "cookie" ? "; " : ", ") + field.value
         }
         headers["host"] = request.head.authority
+        let client = proxies.client(arrival, headers: headers)
         var web = WebRequest(
-            method: request.method.rawValue, target: request.head.path ?? "", headers: headers, source: source,
-            isSecure: isSecure)
+            method: request.method.rawValue, target: request.head.path ?? "", headers: headers,
+            source: client?.source ?? Source(arrival.peer), isSecure: client?.isSecure ?? isTLS)
+        guard Self.isSound(request.head) else { return refuseMalformed(web) }
+        guard client != nil else { return front().refuse(web, status: 421) }
         // Unread, a body is thrown away as it comes, under the connection's deadline.
         let announced = headers["content-length"].flatMap { Int($0) } ?? 0
         guard announced <= Self.mostBodyBytes else { return front().refuse(web, status: 413) }
@@ -51,8 +64,23 @@ struct HTTPAdapter: Sendable {
         } catch is NIOTooManyBytesError {
             return front().refuse(web, status: 413)
         } catch {
-            return front().refuse(web, status: 400)
+            return refuseMalformed(web)
         }
         return await front().respond(to: web)
+    }
+
+    /// What follows a malformed request may be anything, so nothing more is read of its connection.
+    private func refuseMalformed(_ request: WebRequest) -> WebResponse {
+        front().refuse(request, status: 400).setting("connection", "close")
+    }
+
+    /// Exactly one Host, which is one (RFC 9112 §3.2), and no transfer coding but chunked (§6.1).
+    private static func isSound(_ head: HTTPRequest) -> Bool {
+        guard let host = head.authority, !host.isEmpty,
+            !head.headerFields.contains(where: { $0.name.canonicalName == "host" }),
+            host.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._~:[]%!$&'()*+,;=".utf8.contains($0) })
+        else { return false }
+        let codings = head.headerFields[values: .transferEncoding]
+        return codings.isEmpty || (codings.count == 1 && codings[0].token.isSame(as: "chunked"))
     }
 }

@@ -1,13 +1,13 @@
 package import FFSModel
-import NIOSSL
 import Synchronization
 import SystemSupport
+import TLSEngine
 
 /// The certificate and key that ffswebd shows, read anew on SIGHUP without dropping a connection.
 package final class ServerCertificate: Sendable {
     /// What one reading of the files gave.
     struct Content: Sendable {
-        let context: NIOSSLContext
+        let context: TLSContext
         let isSelfSigned: Bool
     }
 
@@ -23,7 +23,7 @@ package final class ServerCertificate: Sendable {
     }
 
     /// For the next connection's handshake.
-    var context: NIOSSLContext { content.withLock { $0.context } }
+    var context: TLSContext { content.withLock { $0.context } }
 
     /// Reads the files again; when that throws, what was read before stays in force.
     package func reload() throws(Failure) {
@@ -35,33 +35,28 @@ package final class ServerCertificate: Sendable {
     package var isSelfSigned: Bool { content.withLock { $0.isSelfSigned } }
 
     private static func load(_ certificatePath: String, _ keyPath: String) throws(Failure) -> Content {
-        let chain: [NIOSSLCertificate]
-        do { chain = try NIOSSLCertificate.fromPEMFile(certificatePath) } catch {
+        guard let chain = try? Descriptor.open(CPath(certificatePath), .read).readAll(limit: 1 << 20),
+            let der = PEM.leaf(chain)
+        else {
             throw Failure(
                 .configuration,
                 "cannot read a PEM certificate from \(certificatePath); put one there (install.sh makes a self-signed one) "
-                    + "or set web.certificate", cause: "\(error)")
-        }
-        guard let leaf = chain.first, let der = try? leaf.toDERBytes() else {
-            throw Failure(.configuration, "\(certificatePath) holds no certificate; put a PEM certificate there")
+                    + "or set web.certificate")
         }
         try checkMode(keyPath)
-        let context: NIOSSLContext
         do {
-            let key = try NIOSSLPrivateKey(file: keyPath, format: .pem)
-            var configuration = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
-            configuration.minimumTLSVersion = .tlsv12
-            configuration.applicationProtocols = ["http/1.1"]
+            let key = try Descriptor.open(CPath(keyPath), .read).readAll(limit: 1 << 20) ?? []
             // Fails when key and certificate do not belong together.
-            context = try NIOSSLContext(configuration: configuration)
+            let credentials = try TLSCredentials(certificatePEM: chain, privateKeyPEM: key)
+            return Content(
+                context: try TLSContext(server: [credentials], protocols: ["http/1.1"]),
+                isSelfSigned: X509Names.areEqual(in: der))
         } catch {
             throw Failure(
                 .configuration,
                 "cannot use \(keyPath) with \(certificatePath): it must be the PEM private key of that certificate, readable "
                     + "by ffswebd's user (chown root:ffs, chmod 0640)", cause: "\(error)")
         }
-        return Content(context: context, isSelfSigned: X509Names.areEqual(in: der))
     }
 
     private static func checkMode(_ path: String) throws(Failure) {

@@ -1,9 +1,10 @@
+import FTPProtocol
 import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
-import NIOSSL
 import ServiceLifecycle
+import TLSEngine
 
 /// Serves the pages on the listening sockets: Hummingbird's HTTP/1.1 and TLS channels behind our own listeners, which
 /// were opened as root, bound connections and sources, and keep deadlines.
@@ -19,6 +20,7 @@ struct WebServer: Service {
 
     let sockets: [ListeningSockets.Socket]
     let certificate: ServerCertificate
+    let proxies: TrustedProxies
     let front: @Sendable () -> WebFront
     let limits: Limits
     let log: Logger
@@ -34,7 +36,7 @@ struct WebServer: Service {
 
     private func serve(_ socket: ListeningSockets.Socket, _ table: ConnectionTable) async throws {
         let child = ClientChannel(
-            http: http(secure: socket.isSecure), certificate: socket.isSecure ? certificate : nil)
+            http: http(secure: socket.isSecure, table), certificate: socket.isSecure ? certificate : nil)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -46,12 +48,13 @@ struct WebServer: Service {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .bind(socket.descriptor) { (channel: any Channel) -> EventLoopFuture<HTTP1Channel.Value> in
-                guard table.admit(channel, from: Source(channel.remoteAddress).network) else {
+                let peer = IPAddress(channel.remoteAddress)
+                guard table.admit(channel, from: proxies.contains(peer) ? nil : Source(peer).network) else {
                     // NIO leaves the channel of a failed future open.
                     channel.close(promise: nil)
                     return channel.eventLoop.makeFailedFuture(ConnectionTable.Full())
                 }
-                return child.setup(channel: channel, logger: log)
+                return announce(from: peer, channel, table).flatMap { child.setup(channel: channel, logger: log) }
             }
         log.info("listening", metadata: ["socket": "\(socket.name)"])
         await withGracefulShutdownHandler {
@@ -72,8 +75,19 @@ struct WebServer: Service {
         }
     }
 
-    private func http(secure: Bool) -> HTTP1Channel {
-        let adapter = HTTPAdapter(front: front, isSecure: secure)
+    /// Has the PROXY protocol header read where one is to come.
+    private func announce(
+        from peer: IPAddress?, _ channel: any Channel, _ table: ConnectionTable
+    ) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            guard proxies.announces(peer) else { return }
+            try channel.pipeline.syncOperations.addHandler(
+                ProxyHeaderHandler { table.announce($0, of: channel) })
+        }
+    }
+
+    private func http(secure: Bool, _ table: ConnectionTable) -> HTTP1Channel {
+        let adapter = HTTPAdapter(front: front, proxies: proxies, connections: table, isTLS: secure)
         let limits = limits
         return HTTP1Channel(
             responder: { request, writer, channel in try await adapter.respond(to: request, writer, on: channel) },
@@ -96,7 +110,8 @@ private struct ClientChannel: ServerChildChannel {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         guard let certificate else { return http.setup(channel: channel, logger: logger) }
         return channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificate.context))
+            try channel.pipeline.syncOperations.addHandler(
+                TLSServerHandler(connection: try TLSConnection(.server, context: certificate.context)))
         }.flatMap { http.setup(channel: channel, logger: logger) }
     }
 
