@@ -93,6 +93,8 @@ package struct StagedAccount: ReplyMessage {
     /// Opens the account's files over HTTPS without the password, for a while: `?link=…` behind their addresses
     /// (docs/formats.md). A secret like the password.
     package let link: String?
+    /// The download server's certificate in PEM when it is self-signed, so that tools must be told to trust it.
+    package let certificate: String?
 
     /// How many `<file>` elements a reply carries at most.
     package static let listedFiles = 500
@@ -100,7 +102,7 @@ package struct StagedAccount: ReplyMessage {
     package init(
         account: AccountID, password: String?, customer: CustomerName, items: [Item], created: Timestamp,
         expires: Timestamp, policy: ExpiryPolicy, order: Int, fileCount: Int, bytes: Int, files: [StagedFile],
-        link: String? = nil
+        link: String? = nil, certificate: String? = nil
     ) {
         self.account = account
         self.password = password
@@ -114,6 +116,7 @@ package struct StagedAccount: ReplyMessage {
         self.bytes = bytes
         self.files = files
         self.link = link
+        self.certificate = certificate
     }
 
     package init(fields: Fields) throws(Failure) {
@@ -129,6 +132,7 @@ package struct StagedAccount: ReplyMessage {
         bytes = try fields.integer("size", in: 0...Int.max)
         files = try fields.all("file").map { element throws(Failure) in try StagedFile(element) }
         link = try fields.optionalText("link")
+        certificate = try fields.optionalText("certificate")
     }
 
     package var body: [Element] {
@@ -141,6 +145,7 @@ package struct StagedAccount: ReplyMessage {
             .field("order", order), .field("files", fileCount), .field("size", bytes, unit: "byte"),
         ]
         if let link { body.append(.field("link", link)) }
+        if let certificate { body.append(.field("certificate", certificate)) }
         return body + files.map(\.element)
     }
 }

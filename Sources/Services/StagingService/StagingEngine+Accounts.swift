@@ -88,6 +88,15 @@ extension StagingEngine {
             account: record.account, password: password, customer: record.customer, items: record.items,
             created: record.created, expires: record.expires, policy: record.policy, order: record.order,
             fileCount: record.fileCount, bytes: record.bytes, files: files,
-            link: record.link(until: clock.now() + Int64(settings.linkLifetime)).text)
+            link: record.link(until: clock.now() + Int64(settings.linkLifetime)).text,
+            certificate: selfSignedCertificate)
+    }
+
+    /// Read anew each time, as the download server may have got another; nil where this daemon may not read it.
+    private var selfSignedCertificate: String? {
+        guard let text = try? Descriptor.open(CPath(settings.certificate), .read).readAll(limit: 1 << 20),
+            let der = PEM.leaf(text), X509Names.areEqual(in: der)
+        else { return nil }
+        return String(decoding: PEM.encode(der), as: UTF8.self)
     }
 }

@@ -14,6 +14,8 @@ package struct StagingSettings: Sendable {
     package var linkLifetime = Options.Staging.linkLifetime.defaultValue
     package var reapRate = Options.Staging.reapRate.defaultValue
     package var remember = Options.Staging.remember.defaultValue
+    /// The download server's, for the web front.
+    package var certificate = ""
 
     package init(repository: String, accounts: String, stateDirectory: String, owner: String) {
         self.repository = repository
@@ -34,6 +36,7 @@ package struct StagingSettings: Sendable {
         linkLifetime = configuration[Options.Staging.linkLifetime]
         reapRate = configuration[Options.Staging.reapRate]
         remember = configuration[Options.Staging.remember]
+        certificate = configuration[Options.FTP.certificate]
     }
 }
 

@@ -1,31 +1,7 @@
-import FFSModel
-import NIOSSL
-
-/// The certificate that the download server shows, for customers whose tools must be told to trust it.
-package struct DownloadCertificate: Sendable, Hashable {
-    /// The leaf in PEM.
-    package let pem: [UInt8]
-    /// Whether it vouches for itself, so that no client accepts it unasked.
-    package let isSelfSigned: Bool
-
-    package init(pem: [UInt8], isSelfSigned: Bool) {
-        self.pem = pem
-        self.isSelfSigned = isSelfSigned
-    }
-
-    /// The first certificate in the file at `path`; nil where this host has no such file, as a web host of its own may
-    /// not: the pages then say nothing about certificates.
-    package init?(file path: String) {
-        guard let leaf = try? NIOSSLCertificate.fromPEMFile(path).first, let der = try? leaf.toDERBytes() else {
-            return nil
-        }
-        self.init(pem: PEM.encode(der), isSelfSigned: X509Names.areEqual(in: der))
-    }
-}
-
-enum PEM {
-    /// RFC 7468: 64 characters a line.
-    static func encode(_ der: [UInt8]) -> [UInt8] {
+/// Certificates as text, RFC 7468.
+package enum PEM {
+    /// 64 characters a line.
+    package static func encode(_ der: [UInt8]) -> [UInt8] {
         let text = Base64.encode(der)
         var out = Array("-----BEGIN CERTIFICATE-----\n".utf8)
         for start in stride(from: 0, to: text.count, by: 64) {
@@ -34,12 +10,21 @@ enum PEM {
         }
         return out + Array("-----END CERTIFICATE-----\n".utf8)
     }
+
+    /// The DER of the first certificate in `text`; nil when there is none.
+    package static func leaf(_ text: [UInt8]) -> [UInt8]? {
+        let lines = text.split(separator: 0x0A).map { $0.last == 0x0D ? $0.dropLast() : $0 }
+        guard let begin = lines.firstIndex(where: { $0.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) }),
+            let end = lines[begin...].firstIndex(where: { $0.elementsEqual("-----END CERTIFICATE-----".utf8) })
+        else { return nil }
+        return Base64.decode(Array(lines[(begin + 1)..<end].joined()))
+    }
 }
 
 /// As much of X.509 (RFC 5280 §4.1) as tells whether a certificate names itself as its issuer.
-enum X509Names {
+package enum X509Names {
     /// Whether issuer and subject are the same bytes; false for anything that does not read as a certificate.
-    static func areEqual(in der: [UInt8]) -> Bool {
+    package static func areEqual(in der: [UInt8]) -> Bool {
         var outer = der[...]
         guard var certificate = element(&outer)?.content, var body = element(&certificate)?.content else {
             return false
