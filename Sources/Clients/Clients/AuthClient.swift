@@ -79,11 +79,12 @@ package struct AuthClient: Sendable {
     /// are still allowed. Throws `not-entitled` for the whole when one item is not, `session-ended` for a `generation`
     /// that is over.
     package func order(
-        customer: CustomerName, generation: Int? = nil, items: [Item], source: String, id: RequestID,
-        trace: TraceID? = nil
+        customer: CustomerName, generation: Int? = nil, items: [Item], lifetime: Int? = nil, source: String,
+        id: RequestID, trace: TraceID? = nil
     ) async throws(Failure) -> AuthOrder.Reply {
         try await send(
-            AuthOrder(customer: customer, generation: generation, items: items, source: source), id: id, trace: trace)
+            AuthOrder(customer: customer, generation: generation, items: items, lifetime: lifetime, source: source),
+            id: id, trace: trace)
     }
 
     /// Changes the customer's own password; counts as a sign-in attempt. Returns the generation of the session in which

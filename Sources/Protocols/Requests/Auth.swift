@@ -295,6 +295,8 @@ package struct AuthOrder: RequestMessage {
     package let generation: Int?
     /// At most ``mostItems``, none twice.
     package let items: [Item]
+    /// Seconds that the account is to live: not judged here, but part of what the id stands for.
+    package let lifetime: Int?
     package let source: String
 
     package static let mostItems = 256
@@ -326,28 +328,34 @@ package struct AuthOrder: RequestMessage {
         }
     }
 
-    package init(customer: CustomerName, generation: Int? = nil, items: [Item], source: String) {
+    package init(
+        customer: CustomerName, generation: Int? = nil, items: [Item], lifetime: Int? = nil, source: String
+    ) {
         self.customer = customer
         self.generation = generation
         self.items = items
+        self.lifetime = lifetime
         self.source = source
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "generation", "item", "source"])
+        try fields.allowOnly(["customer", "generation", "item", "ttl", "source"])
         customer = try fields.name("customer")
         generation = try fields.optionalGeneration()
         items = try fields.items()
         guard items.count <= Self.mostItems, Set(items).count == items.count else {
             throw Failure(.badRequest, "an order has at most \(Self.mostItems) items, each named once")
         }
+        lifetime = try fields.optionalInteger("ttl", in: 1...31_536_000)
         source = try fields.source()
     }
 
     package var body: [Element] {
         var body: [Element] = [.field("customer", customer)]
         if let generation { body.append(.field("generation", generation)) }
-        return body + items.map(\.element) + [.field("source", source)]
+        body += items.map(\.element)
+        if let lifetime { body.append(.field("ttl", lifetime, unit: "s")) }
+        return body + [.field("source", source)]
     }
 }
 

@@ -32,6 +32,7 @@ struct Views: Sendable {
         ("layout", PackageResources.layout_mustache),
         ("lifetime", PackageResources.lifetime_mustache),
         ("version", PackageResources.version_mustache),
+        ("product", PackageResources.product_mustache),
         ("file", PackageResources.file_mustache),
         ("sign-in", PackageResources.sign_in_mustache),
         ("catalogue", PackageResources.catalogue_mustache),

@@ -16,7 +16,6 @@ package struct WebFront: Sendable {
     let forms: FormGuard
     let views: Views
     let assets: Assets
-    let certificate: DownloadCertificate?
     let clocks: Clocks
     let log: Logger
 
@@ -35,34 +34,31 @@ package struct WebFront: Sendable {
 
     /// The same front under other settings: sessions and forms go on. For a reload.
     package func with(
-        _ settings: WebSettings, certificate: DownloadCertificate?
+        _ settings: WebSettings
     ) throws(Failure) -> WebFront {
         try WebFront(
-            settings: settings, auth: auth, staging: staging, certificate: certificate, clocks: clocks, log: log,
+            settings: settings, auth: auth, staging: staging, clocks: clocks, log: log,
             keeping: self)
     }
 
     /// Throws `internal` when a template does not parse, which the tests would have shown.
     package init(
-        settings: WebSettings, auth: AuthClient, staging: StagingClient, certificate: DownloadCertificate?,
-        clocks: Clocks,
+        settings: WebSettings, auth: AuthClient, staging: StagingClient, clocks: Clocks,
         log: Logger
     ) throws(Failure) {
         try self.init(
-            settings: settings, auth: auth, staging: staging, certificate: certificate, clocks: clocks, log: log,
+            settings: settings, auth: auth, staging: staging, clocks: clocks, log: log,
             keeping: nil
         )
     }
 
     private init(
-        settings: WebSettings, auth: AuthClient, staging: StagingClient, certificate: DownloadCertificate?,
-        clocks: Clocks,
+        settings: WebSettings, auth: AuthClient, staging: StagingClient, clocks: Clocks,
         log: Logger, keeping old: WebFront?
     ) throws(Failure) {
         self.settings = settings
         self.auth = auth
         self.staging = staging
-        self.certificate = certificate
         self.clocks = clocks
         self.log = log
         let limits = SessionStore.Limits(
@@ -111,6 +107,8 @@ package struct WebFront: Sendable {
                 return (route.name, response)
             } catch let refusal as Refusal {
                 return (route.name, refusal.response)
+            } catch let failure as Failure where failure.code == .sessionEnded {
+                return (route.name, endSession(visit, failure))
             } catch let failure as Failure {
                 return (route.name, errorResponse(failure, for: visit))
             } catch {

@@ -32,8 +32,8 @@ import Testing
         init(from decoder: any Decoder) throws { text = try? decoder.singleValueContainer().decode(String.self) }
     }
 
-    private func signedIn(_ site: Site) async throws -> Program {
-        var program = Program(browser: Browser(site))
+    private func signedIn(_ site: Site, address: String = "192.0.2.7") async throws -> Program {
+        var program = Program(browser: Browser(site, address: address))
         let reply = await program.call("POST", "/sessions", #"{"customer":"acme","password":"correct horse"}"#)
         #expect(reply.status == 201)
         program.token = try field(reply, "token")
@@ -65,6 +65,31 @@ import Testing
         #expect(await program.call("GET", "/accounts").status == 401)
     }
 
+    /// A program follows `next` through the whole of it, each thing once.
+    @Test func entitlementsComeInPages() async throws {
+        struct Page: Decodable {
+            struct Row: Decodable { let product: String }
+            let products: Int
+            let next: String?
+            let entitlements: [Row]
+        }
+        let site = try Site()
+        for number in 1_000..<1_250 { try site.entitle("p\(number)") }
+        let program = try await signedIn(site)
+        var (seen, pages, cursor): ([String], Int, String?) = ([], 0, nil)
+        repeat {
+            let reply = await program.call(
+                "GET", "/entitlements\(cursor.map { "?after=\(Escaping.urlQuery($0))" } ?? "")")
+            let page = try JSONDecoder().decode(Page.self, from: Data(reply.body))
+            #expect(page.products == 250)
+            seen += page.entitlements.map(\.product)
+            (pages, cursor) = (pages + 1, page.next)
+        } while cursor != nil && pages < 10
+        #expect(pages == 3 && seen == (1_000..<1_250).map { "p\($0)" })
+        #expect(await program.call("GET", "/entitlements?search=P1042").text.contains("\"products\":1"))
+        #expect(await program.call("GET", "/entitlements?after=x").status == 400)
+    }
+
     @Test func sameKeySameAccount() async throws {
         let site = try Site()
         try site.entitle("tool")
@@ -75,8 +100,79 @@ import Testing
         let second = await program.call("POST", "/accounts", order, headers: key)
         #expect(try field(first, "account") == field(second, "account"))
         #expect(try field(first, "password") == field(second, "password"))
+        // The same key with another body is a mistake, and orders nothing.
+        try site.entitle("other")
+        let orders = site.services.with { $0.orders.count }
+        for body in [
+            #"{"items":[{"product":"other","version":"1.0"}]}"#,
+            #"{"items":[{"product":"tool","version":"1.0"}],"lifetime":7200}"#,
+        ] {
+            let refused = await program.call("POST", "/accounts", body, headers: key)
+            #expect(refused.status == 422)
+            #expect(refused.text.contains("A new order needs a new key."))
+        }
+        #expect(site.services.with { $0.orders.count } == orders)
+        // From a new session and another address it is the same order still.
+        let moved = try await signedIn(site, address: "198.51.100.4")
+        #expect(
+            try await field(moved.call("POST", "/accounts", order, headers: key), "account") == field(first, "account"))
         let third = await program.call("POST", "/accounts", order)
         #expect(try field(first, "account") != field(third, "account"))
+    }
+
+    /// The time left to the entitlement's end is another at every second; the order is the same.
+    @Test func sameKeySameAccountWhereTheEntitlementEnds() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let end = site.front.clocks.now() + 5_000
+        site.services.with { $0.until = end }
+        let program = try await signedIn(site)
+        let order = #"{"items":[{"product":"tool","version":"1.0"}]}"#
+        let first = await program.call("POST", "/accounts", order, headers: ["idempotency-key": "abc"])
+        site.pass(7)
+        let second = await program.call("POST", "/accounts", order, headers: ["idempotency-key": "abc"])
+        #expect(first.status == 201 && second.status == 201)
+        #expect(try field(first, "account") == field(second, "account"))
+    }
+
+    /// What was revoked while the storage host was away is not staged by a repeat.
+    @Test func aRepeatIsAuthorisedAnew() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let program = try await signedIn(site)
+        let order = #"{"items":[{"product":"tool","version":"1.0"}]}"#
+        let key = ["idempotency-key": "abc"]
+        site.services.with { $0.storageOutage = Failure(.unreachable, "away") }
+        #expect(await program.call("POST", "/accounts", order, headers: key).status == 503)
+        site.services.with {
+            $0.storageOutage = nil
+            $0.entitlements = []
+        }
+        #expect(await program.call("POST", "/accounts", order, headers: key).status == 403)
+        #expect(site.services.with { $0.accounts.isEmpty })
+    }
+
+    @Test func aTokenFromBeforeAResetIsOver() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let calls = [
+            ("GET", "/entitlements", ""), ("GET", "/accounts", ""), ("GET", "/accounts/k5q2m7x3a4b6caaa", ""),
+            ("POST", "/accounts", #"{"items":[{"product":"tool","version":"1.0"}]}"#),
+            ("POST", "/accounts/k5q2m7x3a4b6caaa/extend", "{}"), ("DELETE", "/accounts/k5q2m7x3a4b6caaa", ""),
+        ]
+        for (method, path, body) in calls {
+            site.services.with { $0.generations = [:] }
+            let program = try await signedIn(site)
+            #expect(
+                await program.call("POST", "/accounts", #"{"items":[{"product":"tool","version":"1.0"}]}"#).status
+                    == 201)
+            let before = site.services.with { $0.picture }
+            site.services.with { $0.generations["acme"] = 2 }
+            let reply = await program.call(method, path, body)
+            #expect(reply.status == 401, "\(method) \(path)")
+            #expect(reply.text.contains(#""code":"session-ended""#), "\(method) \(path)")
+            #expect(site.services.with { $0.picture } == before, "\(method) \(path)")
+        }
     }
 
     @Test func cookieOfABrowserOpensNothing() async throws {

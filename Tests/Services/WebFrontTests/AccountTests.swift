@@ -93,6 +93,33 @@ import Testing
         #expect(site.services.with { $0.accounts[account]?.expires } == now + 259_200)
     }
 
+    /// An account of several products ends with the first of them.
+    @Test func extendsToTheEarliestEnd() async throws {
+        let (site, browser) = try await prepared()
+        let now = site.front.clocks.now()
+        let account = try AccountID(try await browser.stage("tool/1.0", "other/1.0"))
+        let ends = ["tool": now + 200_000, "other": now + 150_000]
+        site.services.with { $0.entitlements = $0.entitlements.map { $0.ending(ends[$0.item.product.text]) } }
+        let fields = [("lifetime", "259200")]
+        #expect(await browser.post("/accounts/\(account)/extend", fields, from: "/").status == 303)
+        #expect(site.services.with { $0.accounts[account]?.expires } == now + 150_000)
+    }
+
+    /// The page after an order or an extension is made from the reply that there is.
+    @Test func oneClickAsksTheStorageHostOnce() async throws {
+        let (site, browser) = try await prepared()
+        let account = try await browser.stage("tool/1.0")
+        #expect(await browser.get("/accounts/\(account)").text.contains(password))
+        #expect(site.services.with { $0.asked["stage.status"] } == nil)
+        #expect(await browser.get("/accounts/\(account)").status == 200)
+        #expect(site.services.with { $0.asked["stage.status"] } == 1)
+        // Another session, and one that comes late, get the account as it is.
+        _ = await browser.post("/accounts/\(account)/extend", [("lifetime", "86400")], from: "/")
+        site.pass(30)
+        _ = await browser.get("/accounts/\(account)")
+        #expect(site.services.with { $0.asked["stage.status"] } == 3)
+    }
+
     @Test func revokes() async throws {
         let (site, browser) = try await prepared()
         let account = try await browser.stage("tool/1.0")
@@ -114,6 +141,8 @@ import Testing
         #expect(!text.contains("ftps://"))
         #expect(text.contains("/a/\(account)/tool-1.0/data/part%20one%20%26%20two.bin"))
         #expect(text.contains("--cacert ffs-certificate.pem"))
+        #expect(text.contains("href=\"/accounts/\(account)/certificate.pem\""))
+        #expect(await browser.get("/accounts/\(account)/certificate.pem").text == "PEM\n")
         #expect(text.contains("data-expires=\"20"))
         let sums = await browser.get("/accounts/\(account)/SHA256SUMS")
         #expect(sums.text.split(separator: "\n").count == 3)
@@ -138,20 +167,31 @@ import Testing
 }
 
 @Suite struct DownloadCommandTests {
+    private static var digest: ContentDigest {
+        get throws { try #require(ContentDigest(bytes: (0..<32).map { UInt8($0) })) }
+    }
+
     private func commands(
         _ settings: [String: String] = [:], password: String? = "secret", trust: Bool = false,
         files: [String]? = ["a b/it's.txt", "$(reboot)`x`;\"q\".bin"]
     ) throws -> [String: String] {
         let commands = DownloadCommands(
             account: try AccountID("abc"), password: password, places: try Site(settings).front.settings.places,
-            trust: trust, files: try files?.map { try RelativePath($0) })
+            trust: trust,
+            files: try files?.map { try StagedFile(path: RelativePath($0), size: 7, digest: Self.digest) })
         return Dictionary(uniqueKeysWithValues: commands.downloads.map { ($0.tool, $0.command) })
+    }
+
+    @Test func aQuoteWithACombiningMarkIsAQuote() throws {
+        let curl = try #require(try commands(files: ["x'\u{301};id;'\u{301}"])["curl"])
+        #expect(curl.utf8Contains("--output 'ffs-abc/x'\\''\u{301};id;'\\''\u{301}' \\\n  https"))
     }
 
     @Test func namesAreQuotedForTheShell() throws {
         let curl = try #require(try commands()["curl"])
         #expect(
-            curl.contains(#"--output 'ffs-abc/a b/it'\''s.txt' https://downloads.example:8443/a/abc/a%20b/it%27s.txt"#))
+            curl.contains(
+                "--output 'ffs-abc/a b/it'\\''s.txt' \\\n  https://downloads.example:8443/a/abc/a%20b/it%27s.txt"))
         #expect(curl.contains(#"--output 'ffs-abc/$(reboot)`x`;"q".bin'"#))
         #expect(curl.contains("/%24%28reboot%29%60x%60%3B%22q%22.bin"))
         #expect(curl.contains("--output ffs-abc/SHA256SUMS"))
@@ -161,7 +201,7 @@ import Testing
         let all = try commands(password: nil)
         #expect(all["curl"]?.contains("--user abc ") == true)
         #expect(all["wget"]?.contains("--ask-password") == true)
-        #expect(all["lftp"]?.contains("-u abc ftp://downloads.example/") == true)
+        #expect(all["lftp"]?.contains("open -u abc ftp://downloads.example/") == true)
     }
 
     @Test func tellToolsOfASelfSignedCertificate() throws {

@@ -24,11 +24,10 @@ final class Site: Sendable {
         try configuration.set("ftp.public-host", to: "downloads.example", from: .commandLine)
         for (key, value) in settings { try configuration.set(key, to: value, from: .commandLine) }
         let now: @Sendable () -> Timestamp = { Timestamp(seconds: hand.value.withLock { $0 }) }
-        services = FakeServices(now: now)
+        services = FakeServices(now: now, certificate: selfSigned ? "PEM\n" : nil)
         front = try WebFront(
             settings: WebSettings(configuration), auth: AuthClient(services.auth),
             staging: StagingClient(services.staging),
-            certificate: DownloadCertificate(pem: Array("PEM".utf8), isSelfSigned: selfSigned),
             clocks: WebFront.Clocks(now: now, steady: { hand.value.withLock { $0 } }),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
@@ -103,14 +102,17 @@ final class Browser: Sendable {
         return await post(target, fields, token: token)
     }
 
-    func post(_ target: String, _ fields: [(String, String)], token: String?) async -> WebResponse {
+    /// - Parameter origin: the site whose page posts; nil for our own.
+    func post(
+        _ target: String, _ fields: [(String, String)], token: String?, origin: String? = nil
+    ) async -> WebResponse {
         let all = fields + (token.map { [("csrf", $0)] } ?? [])
         let body = all.map { "\(Escaping.urlQuery($0))=\(Escaping.urlQuery($1))" }.joined(separator: "&")
         return await send(
             "POST", target,
             headers: [
                 "content-type": "application/x-www-form-urlencoded",
-                "origin": "\(isSecure ? "https" : "http")://web.example",
+                "origin": origin ?? "\(isSecure ? "https" : "http")://web.example",
             ], body: body)
     }
 

@@ -56,7 +56,7 @@ import Testing
         await browser.signIn()
         let text = await browser.get("/").text
         #expect(text.components("<summary>1 earlier version</summary>").count == 14)
-        let order = ["p1/2", "p2/2", "p9/2", "p10/2", "p13/2"].compactMap { text.range("value=\"\($0)\"") }
+        let order = ["p1/2", "p10/2", "p13/2", "p2/2", "p9/2"].compactMap { text.range("value=\"\($0)\"") }
         #expect(order.count == 5 && order == order.sorted())
     }
 
@@ -70,6 +70,34 @@ import Testing
         #expect(found.contains("value=\"saw/1.0\" data-bytes=\"5000000000\" checked"))
         #expect(!found.contains("value=\"drill/1.0\""))
         #expect(await browser.get("/?q=nothing").text.contains("Nothing matches “nothing”"))
+    }
+
+    /// 5,000 products: a page is small, says how many there are, and leads on with what was ticked.
+    @Test func longCatalogueComesInPages() async throws {
+        let site = try Site()
+        let all = try (1_000..<6_000).map { try entitlement("p\($0)", "1", released: 1) }
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        let first = await browser.get("/")
+        #expect(first.body.count < 100_000)
+        #expect(first.text.contains("5,000 products"))
+        #expect(first.text.components("<section class=\"card product\"").count == 51)
+        #expect(first.text.contains("<button class=\"button plain\" name=\"after\" value=\"p1049/1\">"))
+        let second = await browser.get("/?item=p1003%2F1&after=p1049%2F1").text
+        #expect(second.components("<section class=\"card product\"").count == 52)
+        #expect(second.contains("value=\"p1003/1\" data-bytes=\"3221225472\" checked"))
+        #expect(second.contains("value=\"p1050/1\"") && !second.contains("value=\"p1049/1\""))
+        let last = await browser.get("/?after=p5998%2F1").text
+        #expect(last.contains("value=\"p5999/1\"") && !last.contains("name=\"after\""))
+        let found = await browser.get("/?q=p59+title").text
+        #expect(found.contains("100 products found.") && found.contains("value=\"p5900/1\""))
+        #expect(found.contains("name=\"q\" value=\"p59 title\""))
+        #expect(await browser.get("/?after=nonsense&q=%01%02").status == 200)
+        // The ticks of other pages are ordered with those of this one.
+        let fields = [("item", "p1003/1"), ("item", "p5999/1"), ("lifetime", "86400")]
+        #expect(await browser.post("/accounts?key=1", fields, from: "/").status == 303)
+        #expect(site.services.with { $0.orders.last?.items.count } == 2)
     }
 
     @Test func emptyCatalogueSaysSo() async throws {

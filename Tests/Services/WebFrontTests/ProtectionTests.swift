@@ -20,6 +20,40 @@ import Testing
         #expect(await browser.get("/").status == 200)
     }
 
+    /// Every address that takes a form, from the table that the server has: without its token, and with it from
+    /// another site, nothing changes.
+    @Test func forgedFormsChangeNothing() async throws {
+        let forms = Route.all.filter { $0.method == .post && !$0.pattern.utf8.starts(with: "/api/".utf8) }
+        #expect(forms.count >= 6)
+        for route in forms {
+            #expect(route.isForm, "\(route.name)")
+            let site = try Site()
+            try site.entitle("tool")
+            let browser = Browser(site)
+            await browser.signIn()
+            let account = try await browser.stage("tool/1.0")
+            let target = route.pattern.replacing("{account}", with: account)
+            let fields = [
+                ("item", "tool/1.0"), ("lifetime", "172800"), ("customer", "acme"), ("password", "correct horse"),
+                ("new-password", "battery staple"), ("repeated", "battery staple"),
+            ]
+            let token = try #require(await browser.get("/password").formToken)
+            let before = site.services.with { $0.picture }
+            let (sessions, cookies) = (site.front.sessions.count, browser.cookies)
+            #expect(await browser.post(target, fields, token: nil).status == 403, "\(route.name)")
+            let other = String(repeating: "0", count: 64)
+            #expect(await browser.post(target, fields, token: other).status == 403, "\(route.name)")
+            for origin in ["https://evil.example", "null", "http://web.example"] {
+                let foreign = await browser.post(target, fields, token: token, origin: origin)
+                #expect(foreign.status == 403, "\(route.name) from \(origin)")
+            }
+            #expect(site.services.with { $0.picture } == before, "\(route.name)")
+            #expect(site.front.sessions.count == sessions && browser.cookies == cookies, "\(route.name)")
+            // The same with its token from its own page is no forgery.
+            #expect(await browser.post(target, fields, token: token).status != 403, "\(route.name)")
+        }
+    }
+
     @Test func tokenOfAnotherSessionIsRefused() async throws {
         let site = try Site()
         let (one, two) = (Browser(site), Browser(site))
@@ -80,12 +114,18 @@ import Testing
         }
     }
 
+    /// Names that try to leave their place, and exactly what stands in a page for each.
     @Test(arguments: [
-        "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='alert(1)",
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("\"><img src=x onerror=alert(1)>", "&quot;&gt;&lt;img src=x onerror=alert(1)&gt;"),
+        ("' onmouseover='alert(1)", "&#39; onmouseover=&#39;alert(1)"),
+        ("a & b", "a &amp; b"), ("&quot;x", "&amp;quot;x"),
         // A quote or bracket with a combining mark is one Character that equals neither.
-        "\"\u{301} onfocus=alert(1) x=\"\u{301}", "<\u{338}img>", "{{csrf}} {{{csrf}}} {{#products}}",
+        ("\"\u{301} onfocus=alert(1) x=\"\u{301}", "&quot;\u{301} onfocus=alert(1) x=&quot;\u{301}"),
+        ("<\u{338}img>", "&lt;\u{338}img&gt;"), ("'\u{301}", "&#39;\u{301}"),
+        ("{{csrf}} {{{csrf}}} {{#products}}", "{{csrf}} {{{csrf}}} {{#products}}"),
     ])
-    func namesAreEscapedEverywhere(name: String) async throws {
+    func namesAreEscapedEverywhere(name: String, escaped: String) async throws {
         let site = try Site(["web.site-name": name, "web.contact": name])
         let item = Item(product: try ProductName("tool"), version: try VersionName("1.0"))
         site.services.with { state in
@@ -94,19 +134,24 @@ import Testing
                     item: item, title: name, summary: name, size: 1, files: 1, released: Timestamp(seconds: 0),
                     until: nil, policy: .finish)
             ]
+            state.fileName = name
         }
         let browser = Browser(site)
         await browser.signIn()
         let account = try await browser.stage("tool/1.0")
-        let expected = Escaping.html(name)
-        for target in ["/", "/?q=\(Escaping.urlQuery(name))", "/accounts/\(account)", "/nowhere"] {
+        let targets = ["/", "/?q=\(Escaping.urlQuery(name))", "/accounts/\(account)", "/nowhere", "/password"]
+        for target in targets {
             let text = await browser.get(target).text
-            #expect(text.utf8Contains(expected))
-            if name != expected { #expect(!text.utf8Contains(name)) }
-            #expect(!text.utf8Contains(">alert"))
+            #expect(text.utf8Contains(escaped), "\(target)")
+            if name != escaped { #expect(!text.utf8Contains(name), "\(target)") }
         }
+        let catalogue = await browser.get("/?q=\(Escaping.urlQuery(name))").text
+        #expect(catalogue.utf8Contains("<h2>\(escaped)</h2>"))
+        #expect(catalogue.utf8Contains("name=\"q\" value=\"\(escaped)\""))
+        let page = await browser.get("/accounts/\(account)").text
+        if !name.utf8.contains(UInt8(ascii: "/")) { #expect(page.utf8Contains("<bdi>tool-1.0/\(escaped)</bdi>")) }
         let again = await Browser(site).signIn(name, "x").text
-        #expect(again.utf8Contains("value=\"\(Escaping.html(String(name.prefix(64))))\""))
+        #expect(again.utf8Contains("name=\"customer\" value=\"\(escaped)\""))
     }
 
     @Test func anotherCustomersAccountIsNotThere() async throws {

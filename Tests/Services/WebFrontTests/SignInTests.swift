@@ -139,6 +139,40 @@ import Testing
         #expect(site.services.with { $0.passwords["acme"] } == "correct horse")
     }
 
+    /// A reset, a disable, a deletion by the operator, and a change on another web host: all change the generation.
+    @Test func aResetEndsEverySession() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        for target in ["/", "/accounts", "/accounts/{account}", "/accounts/{account}/SHA256SUMS"] {
+            site.services.with { $0.generations = [:] }
+            let browser = Browser(site)
+            await browser.signIn()
+            let account = try await browser.stage("tool/1.0")
+            // The page of what was just made needs no look at the storage host.
+            _ = await browser.get("/accounts/\(account)")
+            site.services.with { $0.generations["acme"] = 2 }
+            let reply = await browser.get(target.replacing("{account}", with: account))
+            #expect(reply.header("location") == "/sign-in?changed", "\(target)")
+            let page = await browser.get("/sign-in?changed").text
+            #expect(page.contains("Your password or your access has changed since you signed in."))
+            #expect(await browser.get("/password").header("location")?.hasPrefix("/sign-in") == true)
+        }
+        for target in ["/accounts?key=1", "/accounts/{account}/extend", "/accounts/{account}/revoke"] {
+            site.services.with { $0.generations = [:] }
+            let browser = Browser(site)
+            await browser.signIn()
+            let account = try await browser.stage("tool/1.0")
+            let token = await browser.get("/password").formToken
+            let before = site.services.with { $0.picture }
+            site.services.with { $0.generations["acme"] = 2 }
+            let fields = [("item", "tool/1.0"), ("lifetime", "172800")]
+            let reply = await browser.post(
+                target.replacing("{account}", with: account), fields, token: token)
+            #expect(reply.header("location") == "/sign-in?changed", "\(target)")
+            #expect(site.services.with { $0.picture } == before, "\(target)")
+        }
+    }
+
     @Test func sessionsOfOneCustomerAreBounded() async throws {
         let site = try Site(["web.sign-in-rate": "1000"])
         let first = Browser(site)

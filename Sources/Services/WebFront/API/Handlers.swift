@@ -5,7 +5,7 @@ import Requests
 
 /// The API: the same calls as the pages, in JSON, with a bearer token.
 extension WebFront {
-    func apiSignIn(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func apiSignIn(_ visit: Visit) async throws -> WebResponse {
         let wish: API.SignIn = try decode(visit)
         let (token, reply) = try await openSession(customer: wish.customer, password: wish.password, visit: visit)
         return try json(
@@ -14,16 +14,25 @@ extension WebFront {
                 idleTimeout: settings.sessionIdle, lifetime: settings.sessionLifetime), status: 201)
     }
 
-    func apiSignOut(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func apiSignOut(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         sessions.close(visit.token)
         return WebResponse(status: 204)
     }
 
-    func apiEntitlements(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        let entitlements = try await auth.entitlements(of: try visit.customer, trace: visit.trace)
+    func apiEntitlements(_ visit: Visit, _ session: Session) async throws -> WebResponse {
+        let query = visit.request.query
+        var after: Item?
+        if let cursor = query["after"] {
+            after = Item(key: cursor)
+            guard after != nil else { throw Failure(.badRequest, "after is the next of the page before") }
+        }
+        let reply = try await auth.catalogue(
+            of: session.customer, generation: session.generation, search: Self.search(query["search"]), after: after,
+            products: API.productsOnAPage, trace: visit.trace)
         return try json(
             API.Entitlements(
-                entitlements: entitlements.map {
+                products: reply.products ?? 0, next: reply.more ? reply.entitlements.last?.item.key : nil,
+                entitlements: reply.entitlements.map {
                     API.EntitlementRow(
                         product: $0.item.product.text, version: $0.item.version.text, title: $0.title,
                         summary: $0.summary, size: $0.size, files: $0.files, released: $0.released.description,
@@ -31,8 +40,8 @@ extension WebFront {
                 }))
     }
 
-    func apiAccounts(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        let rows = try await accounts(of: try visit.customer, visit: visit)
+    func apiAccounts(_ visit: Visit, _ session: Session) async throws -> WebResponse {
+        let rows = try await accounts(of: session, visit: visit)
         return try json(
             API.Accounts(
                 accounts: rows.map {
@@ -42,7 +51,7 @@ extension WebFront {
                 }))
     }
 
-    func apiCreateAccount(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func apiCreateAccount(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         let order: API.Order = try decode(visit)
         var items: [Item] = []
         for name in order.items {
@@ -51,36 +60,40 @@ extension WebFront {
             }
             items.append(Item(product: product, version: version))
         }
-        let key = visit.request.headers["idempotency-key"] ?? RequestID.random().description
-        let account = try await stage(
-            items, lifetime: order.lifetime, key: key, for: try visit.customer, visit: visit)
+        let account: StagedAccount
+        do {
+            account = try await stage(
+                items, lifetime: order.lifetime, key: visit.request.headers["idempotency-key"], for: session,
+                visit: visit)
+        } catch {
+            guard error.code == .exists else { throw error }
+            let message = "This Idempotency-Key was used for another order. A new order needs a new key."
+            throw Refusal(response: apiError(status: 422, code: error.code.rawValue, message))
+        }
         return try json(model(account, password: account.password), status: 201)
             .setting("location", "/api/v1/accounts/\(account.account)")
     }
 
-    func apiAccount(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
-        let account = try await ownAccount(id, of: try visit.customer, visit: visit)
+    func apiAccount(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        let account = try await ownAccount(id, of: session, visit: visit)
         return try json(model(account, password: nil))
     }
 
-    func apiExtend(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
+    func apiExtend(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
         let wish: API.Lifetime = try decode(visit)
-        let account = try await extend(id, lifetime: wish.lifetime, of: try visit.customer, visit: visit)
+        let account = try await extend(id, lifetime: wish.lifetime, of: session, visit: visit)
         return try json(model(account, password: nil))
     }
 
-    func apiRevoke(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
-        try await revoke(id, of: try visit.customer, visit: visit)
+    func apiRevoke(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        try await revoke(id, of: session, visit: visit)
         return WebResponse(status: 204)
     }
 
     /// The session goes on under a new token; every other one of the customer's ends.
-    func apiPassword(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func apiPassword(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         let wish: API.Password = try decode(visit)
-        let token = try await setPassword(from: wish.password, to: wish.newPassword, visit: visit)
+        let token = try await setPassword(of: session, from: wish.password, to: wish.newPassword, visit: visit)
         return try json(["token": token.text])
     }
 
@@ -92,7 +105,7 @@ extension WebFront {
 
     private func model(_ account: StagedAccount, password: String?) -> API.Account {
         let links = AccountLinks(account: account.account, places: settings.places, link: account.link)
-        let commands = DownloadCommands(account, password: password, places: settings.places, certificate: certificate)
+        let commands = DownloadCommands(account, password: password, places: settings.places)
         return API.Account(
             account: account.account.text, password: password, items: account.items.map(Self.name),
             created: account.created.description, expires: account.expires.description,
@@ -100,6 +113,7 @@ extension WebFront {
             size: account.bytes,
             links: API.Links(
                 https: links.https, signed: links.signedHTTPS, ftps: links.ftps, ftp: links.ftp),
+            certificate: account.certificate,
             commands: (commands.downloads + [commands.verification]).map {
                 API.Command(tool: $0.tool, purpose: $0.purpose, command: $0.command)
             },
@@ -115,8 +129,7 @@ extension WebFront {
     }
 
     private func decode<Message: Decodable>(_ visit: Visit) throws(Failure) -> Message {
-        let type = visit.request.headers["content-type"]?.split(separator: ";").first.map { $0.lowercased() } ?? ""
-        guard type == "application/json" else {
+        guard visit.request.mediaType == "application/json" else {
             throw Failure(.badRequest, "the body must be application/json")
         }
         do {

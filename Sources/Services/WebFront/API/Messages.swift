@@ -19,7 +19,13 @@ enum API {
         let version: String
     }
 
+    static let productsOnAPage = 100
+
     struct Entitlements: Encodable {
+        /// On all pages.
+        let products: Int
+        /// Asks for the next page, as `after`; absent on the last.
+        let next: String?
         let entitlements: [EntitlementRow]
     }
 
@@ -72,6 +78,9 @@ enum API {
         let fileCount: Int
         let size: Int
         let links: Links
+        /// What the commands check the server against, to be saved under the name they give; absent where tools trust
+        /// the server unasked.
+        let certificate: String?
         let commands: [Command]
         let files: [File]
     }

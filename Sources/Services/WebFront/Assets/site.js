@@ -95,6 +95,8 @@
   window.addEventListener("pageshow", count);
   count();
 
+  // A page of a longer catalogue is searched by the server alone.
+  if ("partial" in catalogue.dataset) return;
   const search = catalogue.querySelector("input[type=search]");
   const cards = all(".product", catalogue);
   const texts = new Map(cards.map((card) => [card, card.textContent.toLowerCase()]));

@@ -8,9 +8,10 @@ extension WebFront {
     /// - Parameters:
     ///   - items: what was chosen; each once.
     ///   - lifetime: seconds, nil for the default.
-    ///   - key: names this wish; the same key, items and lifetime give the same account again.
+    ///   - key: names this order; the same items and lifetime under it give the same account again, and others throw
+    ///     `exists`. nil: no other request is this one.
     func stage(
-        _ items: [Item], lifetime: Int?, key: String, for customer: CustomerName, visit: Visit
+        _ items: [Item], lifetime: Int?, key: String?, for session: Session, visit: Visit
     ) async throws(Failure) -> StagedAccount {
         guard !items.isEmpty else { throw Failure(.badRequest, "choose at least one product") }
         guard items.count <= AuthOrder.mostItems, Set(items).count == items.count else {
@@ -21,10 +22,9 @@ extension WebFront {
             let (low, high) = (settings.lifetimes.lowerBound, settings.lifetimes.upperBound)
             throw Failure(.badRequest, "a lifetime is from \(low) to \(high) seconds")
         }
-        let wish = ["web order", customer.text, key, "\(lifetime)"] + items.map(\.folder)
-        let order = try await auth.order(
-            customer: customer, items: items, source: visit.request.source.address, id: .derived(from: wish),
-            trace: visit.trace)
+        let customer = session.customer
+        let wish = ["web order", customer.text, key ?? RequestID.random().description]
+        let order = try await place(items, lifetime: lifetime, id: .derived(from: wish), session, visit)
         let account = try await staging.create(
             for: order.order, customer, items: items, lifetime: try bounded(lifetime, until: order.until),
             policy: order.policy, trace: visit.trace)
@@ -37,17 +37,32 @@ extension WebFront {
         return account
     }
 
+    /// Asks ffsauthd, which authorises an order at every repeat anew. Throws `exists` when the id was another order's.
+    private func place(
+        _ items: [Item], lifetime: Int, id: RequestID, _ session: Session, _ visit: Visit
+    ) async throws(Failure) -> AuthOrder.Reply {
+        do {
+            return try await auth.order(
+                customer: session.customer, generation: session.generation, items: items, lifetime: lifetime,
+                source: visit.request.source.address, id: id, trace: visit.trace)
+        } catch {
+            // All else about it was checked before.
+            guard error.code == .badRequest else { throw error }
+            throw Failure(.exists, "this key was used for another order", cause: error.description)
+        }
+    }
+
     /// Moves the expiry of the customer's own account, never past the end of what it holds.
-    func extend(_ id: AccountID, lifetime: Int?, of customer: CustomerName, visit: Visit) async throws(Failure)
+    func extend(_ id: AccountID, lifetime: Int?, of session: Session, visit: Visit) async throws(Failure)
         -> StagedAccount
     {
-        let account = try await ownAccount(id, of: customer, visit: visit)
+        let account = try await ownAccount(id, of: session, visit: visit)
         let lifetime = lifetime ?? settings.lifetime
         guard settings.lifetimes.contains(lifetime) else {
             throw Failure(.badRequest, "that lifetime is not offered")
         }
-        let entitlements = try await auth.entitlements(of: customer, trace: visit.trace)
-        let held = entitlements.filter { account.items.contains($0.item) }
+        let held = try await auth.entitlements(
+            of: session.customer, generation: session.generation, items: account.items, trace: visit.trace)
         guard Set(held.map(\.item)).isSuperset(of: account.items) else {
             throw Failure(.notEntitled, "the account holds something its customer is no longer entitled to")
         }
@@ -56,25 +71,34 @@ extension WebFront {
     }
 
     /// Withdraws the customer's own account; its policy decides about running downloads.
-    func revoke(_ id: AccountID, of customer: CustomerName, visit: Visit) async throws(Failure) {
-        _ = try await ownAccount(id, of: customer, visit: visit)
+    func revoke(_ id: AccountID, of session: Session, visit: Visit) async throws(Failure) {
+        _ = try await ownAccount(id, of: session, visit: visit)
         try await staging.revoke(id, trace: visit.trace)
         log.info(
-            "revoked", metadata: ["account": "\(id)", "customer": "\(customer)", "trace": "\(visit.trace)"])
+            "revoked", metadata: ["account": "\(id)", "customer": "\(session.customer)", "trace": "\(visit.trace)"])
     }
 
     /// The account, if it is the customer's; another's is as absent as one that never was.
-    func ownAccount(_ id: AccountID, of customer: CustomerName, visit: Visit) async throws(Failure) -> StagedAccount {
+    func ownAccount(_ id: AccountID, of session: Session, visit: Visit) async throws(Failure) -> StagedAccount {
+        try await check(session, visit)
         let account = try await staging.status(id, trace: visit.trace)
-        guard account.customer == customer else { throw Failure(.notFound, "account \(id) is another customer's") }
+        guard account.customer == session.customer else {
+            throw Failure(.notFound, "account \(id) is another customer's")
+        }
         return account
     }
 
+    /// Throws `session-ended` after a new password, a disable or a deletion, wherever that was done.
+    func check(_ session: Session, _ visit: Visit) async throws(Failure) {
+        try await auth.checkSession(of: session.customer, generation: session.generation, trace: visit.trace)
+    }
+
     /// Every live account of `customer`, newest first.
-    func accounts(of customer: CustomerName, visit: Visit) async throws(Failure) -> [StageList.Row] {
+    func accounts(of session: Session, visit: Visit) async throws(Failure) -> [StageList.Row] {
+        try await check(session, visit)
         var rows: [StageList.Row] = []
         while true {
-            let page = try await staging.list(customer: customer, after: rows.last?.account, trace: visit.trace)
+            let page = try await staging.list(customer: session.customer, after: rows.last?.account, trace: visit.trace)
             rows += page.rows
             guard page.more, !page.rows.isEmpty, rows.count < Self.mostAccounts else { break }
         }

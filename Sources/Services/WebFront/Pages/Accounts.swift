@@ -5,9 +5,8 @@ import StoredFormats
 
 /// The accounts a customer has, and the one just made.
 extension WebFront {
-    func accountList(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        let customer = try visit.customer
-        let rows = try await accounts(of: customer, visit: visit)
+    func accountList(_ visit: Visit, _ session: Session) async throws -> WebResponse {
+        let rows = try await accounts(of: session, visit: visit)
         let now = clocks.now()
         var model: Model = [
             "empty": rows.isEmpty, "count": Format.count(rows.count, "active account"),
@@ -24,28 +23,31 @@ extension WebFront {
         return page("accounts", "Your accounts", model, for: visit)
     }
 
-    func createAccount(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
-        let customer = try visit.customer
+    func createAccount(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         let form = try visit.request.form()
         let keys = form.all("item")
         do {
             let account = try await stage(
                 try Self.items(keys), lifetime: form["lifetime"].flatMap { Int($0) },
-                key: visit.request.query["key"] ?? "", for: customer, visit: visit)
-            if let password = account.password {
-                sessions.keep(password: password, of: account.account, for: visit.token)
-            }
+                // Another choice on a page that was gone back to is another wish.
+                key: visit.request.query["key"].map { "\($0)\n\(form["lifetime"] ?? "")\n\(keys.sorted())" },
+                for: session, visit: visit)
+            sessions.keep(account, for: visit.token, at: clocks.steady())
             return .seeOther("/accounts/\(account.account)")
         } catch {
             guard error.code == .badRequest else { throw error }
-            let all = try await auth.entitlements(of: customer, trace: visit.trace)
-            return cataloguePage(visit, all, chosen: Set(keys), problem: PublicError(error).advice, status: 422)
+            return try await cataloguePage(
+                visit, session, chosen: keys, problem: PublicError(error).advice, status: 422)
         }
     }
 
-    func accountPage(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
-        let account = try await ownAccount(id, of: try visit.customer, visit: visit)
+    func accountPage(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        let account: StagedAccount
+        if let fresh = sessions.takeFresh(id, for: visit.token, at: clocks.steady()) {
+            account = fresh
+        } else {
+            account = try await ownAccount(id, of: session, visit: visit)
+        }
         // Looked at, not merely guessed at: a browser that fetches ahead, or a HEAD, does not use the password up.
         let isSeen = visit.request.method == .get && visit.request.headers["sec-purpose"] == nil
         let password = isSeen ? sessions.takePassword(of: id, for: visit.token) : nil
@@ -54,25 +56,24 @@ extension WebFront {
         return page("account", "Account \(id)", model, for: visit)
     }
 
-    func extendAccount(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
+    func extendAccount(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
         let lifetime = try visit.request.form()["lifetime"].flatMap { Int($0) }
-        _ = try await extend(id, lifetime: lifetime, of: try visit.customer, visit: visit)
+        let account = try await extend(id, lifetime: lifetime, of: session, visit: visit)
+        sessions.keep(account, for: visit.token, at: clocks.steady())
         sessions.leave(.accountExtended(id), for: visit.token)
         return .seeOther("/accounts/\(id)")
     }
 
-    func revokeAccount(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
-        try await revoke(id, of: try visit.customer, visit: visit)
+    func revokeAccount(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        try await revoke(id, of: session, visit: visit)
+        _ = sessions.takeFresh(id, for: visit.token, at: clocks.steady())
         sessions.leave(.accountRevoked(id), for: visit.token)
         return .seeOther("/accounts")
     }
 
     /// The checksums by another way than the files themselves: over the web front's TLS.
-    func checksums(_ visit: Visit, _ id: AccountID?) async throws -> WebResponse {
-        guard let id else { throw Failure(.notFound, "no account named") }
-        let account = try await ownAccount(id, of: try visit.customer, visit: visit)
+    func checksums(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        let account = try await ownAccount(id, of: session, visit: visit)
         guard account.files.count == account.fileCount else {
             throw Failure(.notFound, "only accounts of up to \(StagedAccount.listedFiles) files have this page")
         }
@@ -82,15 +83,24 @@ extension WebFront {
             .setting("content-disposition", "attachment; filename=\"SHA256SUMS\"")
     }
 
+    /// The download server's certificate for tools that must be told to trust it.
+    func certificate(_ visit: Visit, _ session: Session, _ id: AccountID) async throws -> WebResponse {
+        guard let pem = try await ownAccount(id, of: session, visit: visit).certificate else {
+            throw Failure(
+                .notFound, "tools trust the download server unasked, or ffsstaged cannot read ftp.certificate")
+        }
+        return WebResponse(type: "application/x-pem-file", body: Array(pem.utf8))
+            .setting("content-disposition", "attachment; filename=\"\(DownloadCommands.certificateFile)\"")
+    }
+
     /// From `product/version`, as the catalogue's checkboxes send them.
     private static func items(_ keys: [String]) throws(Failure) -> [Item] {
         var items: [Item] = []
         for key in keys {
-            let parts = key.split(separator: "/", omittingEmptySubsequences: false)
-            guard parts.count == 2, let product = try? ProductName(String(parts[0])),
-                let version = try? VersionName(String(parts[1]))
-            else { throw Failure(.badRequest, "one of the chosen products is not a product") }
-            items.append(Item(product: product, version: version))
+            guard let item = Item(key: key) else {
+                throw Failure(.badRequest, "one of the chosen products is not a product")
+            }
+            items.append(item)
         }
         return items
     }
@@ -99,7 +109,7 @@ extension WebFront {
 extension WebFront {
     private func accountModel(_ account: StagedAccount, password: String?) -> Model {
         let links = AccountLinks(account: account.account, places: settings.places, link: account.link)
-        let commands = DownloadCommands(account, password: password, places: settings.places, certificate: certificate)
+        let commands = DownloadCommands(account, password: password, places: settings.places)
         var model: Model = [
             "account": account.account.text, "host": settings.places.host,
             "expiry": Self.expiry(account.expires, now: clocks.now()),
@@ -117,7 +127,7 @@ extension WebFront {
             "more-count": Format.count(account.files.count - Self.filesAtOnce, "more file"),
             "complete": account.files.count == account.fileCount,
             "listed": Format.number(account.files.count), "policy": Self.sentence(account.policy),
-            "trust": certificate?.isSelfSigned == true, "certificate": DownloadCommands.certificateFile,
+            "trust": commands.trust, "certificate": DownloadCommands.certificateFile,
             "lifetimes": lifetimeModels(),
         ]
         model["password"] = password
@@ -158,16 +168,6 @@ extension WebFront {
         case .finish: "Downloads that run at that moment may finish."
         case .grace(let seconds): "Downloads that run at that moment may go on for \(Format.duration(Int64(seconds)))."
         case .cut: "Downloads that run at that moment are stopped."
-        }
-    }
-}
-
-extension Visit {
-    /// Who is signed in; the routes' gates see to it that somebody is.
-    var customer: CustomerName {
-        get throws(Failure) {
-            guard let session else { throw Failure(.denied, "nobody is signed in") }
-            return session.customer
         }
     }
 }

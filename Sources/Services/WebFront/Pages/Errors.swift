@@ -10,23 +10,27 @@ struct PublicError: Sendable {
 
     init(_ failure: Failure) {
         switch failure.code {
-        case .badRequest: self.init(400, "That request was not understood", Self.sentence(failure.text))
+        case .badRequest: self.init(400, "The request is not valid", Self.sentence(failure.text))
         case .loginRefused: self.init(403, "Not signed in", "The name or the password is not right.")
         case .sessionEnded:
             self.init(
                 403, "Signed out", "Your password or your access has changed since you signed in. Please sign in again."
             )
-        case .lockedOut: self.init(429, "Too many attempts", "Wait a little, then try again.")
+        case .lockedOut:
+            self.init(429, "Too many attempts", "There were too many attempts. Please wait a little, then try again.")
         case .notEntitled:
             self.init(
                 403, "Not included in your entitlements",
-                "At least one of the products you chose is not, or no longer, included. The catalogue shows what is.")
-        case .denied: self.init(403, "Not allowed", "You may not do that.")
-        case .notFound: self.init(404, "Not found", "There is nothing here, or it is not yours.")
-        case .exists: self.init(409, "Already there", "That has been done before.")
-        case .gone: self.init(410, "This account has ended", "Choose the products again to get a new one.")
+                "Your entitlements do not include at least one of these products, or no longer do. The catalogue shows what they include."
+            )
+        case .denied: self.init(403, "Not allowed", "Your account does not allow this.")
+        case .notFound: self.init(404, "Not found", "This address leads to nothing of yours.")
+        case .exists: self.init(409, "Already done", "This has been done before.")
+        case .gone:
+            self.init(
+                410, "This account has ended", "Please choose the products again: you get a new account for them.")
         case .busy, .draining:
-            self.init(503, "Busy for a moment", "Many people are here just now. Please try again shortly.")
+            self.init(503, "Busy for a moment", "Many people use this service just now. Please try again shortly.")
         case .unreachable:
             self.init(
                 503, "Not reachable for a moment", "A part of this service does not answer. Please try again shortly.")
@@ -40,15 +44,21 @@ struct PublicError: Sendable {
         switch status {
         case 403:
             self.init(
-                403, "That form is too old",
-                "It came from a page that has expired, or from another site. Go back, reload the page and try again.")
-        case 404: self.init(404, "Not found", "There is nothing at this address.")
-        case 405: self.init(405, "Not that way", "This address does not take such a request.")
-        case 413: self.init(413, "Too large", "The request is larger than anything this site takes.")
+                403, "This form is no longer valid",
+                "The form comes from a page that has expired, or from another site. Please go back, reload the page and try again."
+            )
+        case 404: self.init(404, "Not found", "This address leads nowhere.")
+        case 405: self.init(405, "Method not allowed", "This address does not accept that kind of request.")
+        case 421:
+            self.init(
+                421, "This port is not for you",
+                "This port answers programs of this machine, and the TLS proxies that web.proxies lists (ffs.yaml(5)).")
+        case 413: self.init(413, "Too large", "The request is larger than this site accepts.")
+        case 400: self.init(400, "The request is not valid", "The request does not follow the rules of HTTP.")
         default:
             self.init(
                 500, "Something went wrong",
-                "The fault is on our side and has been noted. Please try again, and tell us if it lasts.")
+                "The fault is ours, and our log has it. Please try again, and tell us if it happens again.")
         }
     }
 
@@ -60,7 +70,7 @@ struct PublicError: Sendable {
 
     /// `text` with a capital letter and a full stop.
     private static func sentence(_ text: String) -> String {
-        text.prefix(1).uppercased() + text.dropFirst() + (text.hasSuffix(".") ? "" : ".")
+        text.prefix(1).uppercased() + text.dropFirst() + (text.utf8.last == UInt8(ascii: ".") ? "" : ".")
     }
 }
 
@@ -79,7 +89,8 @@ extension WebFront {
         var response =
             visit.isAPI
             ? apiError(
-                status: failure.code == .loginRefused ? 401 : error.status, code: failure.code.rawValue, error.advice,
+                status: [.loginRefused, .sessionEnded].contains(failure.code) ? 401 : error.status,
+                code: failure.code.rawValue, error.advice,
                 retryAfter: retryAfter)
             : errorPage(error, for: visit)
         if let retryAfter { response.set("retry-after", "\(retryAfter)") }

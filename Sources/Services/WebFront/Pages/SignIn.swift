@@ -6,17 +6,20 @@ import Tobj
 
 /// Signing in and out.
 extension WebFront {
-    func signInForm(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func signInForm(_ visit: Visit) async throws -> WebResponse {
         let next = visit.request.query["next"].flatMap { Route.isPage($0) ? $0 : nil }
         if visit.session != nil { return .seeOther(next ?? "/") }
         var note: String?
         if visit.request.query["ended"] != nil { note = "Your session has ended. Please sign in again." }
+        if visit.request.query["changed"] != nil {
+            note = "Your password or your access has changed since you signed in. Please sign in again."
+        }
         if visit.request.query["out"] != nil { note = "You are signed out." }
         if next != nil { note = "Please sign in to see that page." }
         return signInPage(visit, next: next, note: note)
     }
 
-    func signIn(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func signIn(_ visit: Visit) async throws -> WebResponse {
         let form = try visit.request.form()
         let next = form["next"].flatMap { Route.isPage($0) ? $0 : nil }
         let typed = form["customer"] ?? ""
@@ -32,7 +35,7 @@ extension WebFront {
         }
     }
 
-    func signOut(_ visit: Visit, _: AccountID?) async throws -> WebResponse {
+    func signOut(_ visit: Visit) async throws -> WebResponse {
         sessions.close(visit.token)
         return .seeOther("/sign-in?out").setting("set-cookie", visit.cookie(nil))
     }
@@ -52,7 +55,8 @@ extension WebFront {
             customer: name, password: bytes, source: visit.request.source.address, trace: visit.trace)
         // Whatever session the browser had ends here: no token from before a sign-in is worth anything after it.
         sessions.close(visit.token)
-        let token = try sessions.open(reply.customer, displayName: reply.displayName, at: clocks.steady())
+        let token = try sessions.open(
+            reply.customer, displayName: reply.displayName, generation: reply.generation, at: clocks.steady())
         log.info(
             "signed in",
             metadata: [
@@ -82,7 +86,7 @@ extension WebFront {
         _ visit: Visit, next: String?, note: String? = nil, problem: String? = nil, customer: String = "",
         status: Int = 200
     ) -> WebResponse {
-        var model: Model = ["customer": String(customer.prefix(64))]
+        var model: Model = ["customer": customer.bounded(256)]
         model["next"] = next
         model["note"] = note
         model["problem"] = problem

@@ -1,5 +1,15 @@
 import FFSModel
+import Requests
 import Synchronization
+
+/// What a request knows about who makes it.
+struct Session: Sendable {
+    let customer: CustomerName
+    let displayName: String
+    /// Of the sign-in; ffsauthd tells by it whether the session still stands.
+    let generation: Int
+    let opened: SessionStore.Moment
+}
 
 /// Sessions, in this process's memory and nowhere else: a restart signs everyone out, a stolen disk holds nobody.
 final class SessionStore: Sendable {
@@ -16,13 +26,6 @@ final class SessionStore: Sendable {
         var perCustomer = 64
     }
 
-    /// What a request knows about who makes it.
-    struct Session: Sendable {
-        let customer: CustomerName
-        let displayName: String
-        let opened: Moment
-    }
-
     /// A sentence for the next page, after a redirect.
     enum Notice: Sendable, Hashable {
         case passwordChanged
@@ -31,10 +34,12 @@ final class SessionStore: Sendable {
     }
 
     private struct Entry {
-        let session: Session
+        var session: Session
         var lastUsed: Moment
         /// Passwords of accounts that this session made and has not yet seen.
         var unseen: [(account: AccountID, password: String)] = []
+        /// The account that this session's last post made or changed, for the page that the browser asks for next.
+        var fresh: (account: StagedAccount, until: Moment)?
         var notice: Notice?
     }
 
@@ -79,7 +84,9 @@ final class SessionStore: Sendable {
     var count: Int { table.withLock { $0.entries.count } }
 
     /// A new session under a new token. Throws `busy` when the table is full even after a sweep.
-    func open(_ customer: CustomerName, displayName: String, at now: Moment) throws(Failure) -> SessionToken {
+    func open(
+        _ customer: CustomerName, displayName: String, generation: Int, at now: Moment
+    ) throws(Failure) -> SessionToken {
         let token = SessionToken.random()
         let key = token.key
         let opened = table.withLock { table -> Bool in
@@ -90,7 +97,8 @@ final class SessionStore: Sendable {
                 let oldest = own.min { (table[$0]?.lastUsed ?? 0) < (table[$1]?.lastUsed ?? 0) }
                 if let oldest { table[oldest] = nil }
             }
-            let session = Session(customer: customer, displayName: displayName, opened: now)
+            let session = Session(
+                customer: customer, displayName: displayName, generation: generation, opened: now)
             table[key] = Entry(session: session, lastUsed: now)
             return true
         }
@@ -129,28 +137,48 @@ final class SessionStore: Sendable {
         }
     }
 
-    /// Moves a session to a fresh token, as after a change of password. nil when it has ended meanwhile.
-    func renew(_ token: SessionToken) -> SessionToken? {
+    /// Moves a session to a fresh token and to `generation`, after a change of password. nil when it has ended meanwhile.
+    func renew(_ token: SessionToken, generation: Int) -> SessionToken? {
         let fresh = SessionToken.random()
         let (old, new) = (token.key, fresh.key)
         return table.withLock { table in
-            guard let entry = table[old] else { return nil }
+            guard var entry = table[old] else { return nil }
             table[old] = nil
+            entry.session = Session(
+                customer: entry.session.customer, displayName: entry.session.displayName, generation: generation,
+                opened: entry.session.opened)
             table[new] = entry
             return fresh
         }
     }
 
-    /// Keeps `password` for the one page that shows it.
-    func keep(password: String, of account: AccountID, for token: SessionToken) {
+    /// Keeps `account` for the page that the browser is sent to, and its password for the one page that shows it.
+    func keep(_ account: StagedAccount, for token: SessionToken, at now: Moment) {
         let key = token.key
         table.withLock { table in
             _ = table.modify(key) { entry -> Void? in
-                entry.unseen.removeAll { $0.account == account }
-                entry.unseen.append((account, password))
+                entry.fresh = (account.withoutPassword, now + Self.freshSeconds)
+                guard let password = account.password else { return nil }
+                entry.unseen.removeAll { $0.account == account.account }
+                entry.unseen.append((account.account, password))
                 // Nobody leaves more result pages unopened than this.
                 if entry.unseen.count > 16 { entry.unseen.removeFirst() }
                 return nil
+            }
+        }
+    }
+
+    /// How long a redirected browser may take to ask for its page without the storage host being asked again.
+    private static let freshSeconds: Moment = 10
+
+    /// The account as the post just before left it, once; nil for any other.
+    func takeFresh(_ account: AccountID, for token: SessionToken, at now: Moment) -> StagedAccount? {
+        let key = token.key
+        return table.withLock { table in
+            table.modify(key) { entry in
+                guard let fresh = entry.fresh, fresh.account.account == account else { return nil }
+                entry.fresh = nil
+                return now < fresh.until ? fresh.account : nil
             }
         }
     }
@@ -190,10 +218,25 @@ final class SessionStore: Sendable {
     func sweep(at now: Moment) { table.withLock { sweep(&$0, at: now) } }
 
     private func sweep(_ table: inout Table, at now: Moment) {
-        for (key, entry) in table.entries where !isLive(entry, table.limits, at: now) { table[key] = nil }
+        for (key, entry) in table.entries {
+            if !isLive(entry, table.limits, at: now) {
+                table[key] = nil
+            } else if let fresh = entry.fresh, fresh.until <= now {
+                table[key]?.fresh = nil
+            }
+        }
     }
 
     private func isLive(_ entry: Entry, _ limits: Limits, at now: Moment) -> Bool {
         now - entry.lastUsed < limits.idle && now - entry.session.opened < limits.lifetime
+    }
+}
+
+extension StagedAccount {
+    fileprivate var withoutPassword: StagedAccount {
+        StagedAccount(
+            account: account, password: nil, customer: customer, items: items, created: created, expires: expires,
+            policy: policy, order: order, fileCount: fileCount, bytes: bytes, files: files, link: link,
+            certificate: certificate)
     }
 }
