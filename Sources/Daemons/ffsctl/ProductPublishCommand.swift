@@ -12,7 +12,8 @@ extension ProductCommand {
             discussion: """
                 Run it on the storage host that holds the repository, as root or as its owner. All or nothing: until \
                 the end nothing is visible. Publishing the same content again changes nothing and mends what is \
-                missing. Symbolic links, devices, FIFOs, sockets and set-user-id files are refused.
+                missing. Symbolic links, devices, FIFOs, sockets and set-user-id files are refused, and so are the \
+                kernel's own files (/proc) and FFS's folders.
                 """)
 
         @Argument(help: "The product's name.", transform: parsedName) var product: ProductName
@@ -50,8 +51,15 @@ extension ProductCommand {
             let repository = try session.repository()
             if !noRegister { try await makeSureOfAuth(session) }
             let source = try SourceTree(path: path)
+            if let (count, example) = source.privateFiles {
+                session.output.note(
+                    "\(counted(count, "file")) that others may not read, such as \(example), can be read by everybody on this host once published."
+                )
+            }
             let published = try session.withProgress("Publishing") { report in
-                try repository.publish(source, as: item, method: link ? .link : .copy, replacing: replace) {
+                try repository.publish(
+                    source, as: item, method: link ? .link : .copy, replacing: replace, avoiding: session.ownAreas
+                ) {
                     report($0.bytes, $0.totalBytes)
                 }
             }

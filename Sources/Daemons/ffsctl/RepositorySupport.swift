@@ -33,6 +33,15 @@ extension Session {
         return try Repository(path: path, owner: user)
     }
 
+    /// Folders whose contents are not for customers.
+    var ownAreas: [String] {
+        [
+            configuration[Options.Staging.accounts], configuration[Options.Common.stateDirectory],
+            configuration[Options.Common.runDirectory], configuration[Options.Common.logDirectory],
+            configuration[Options.Keys.directory],
+        ]
+    }
+
     private func owner(ofRepository path: String) throws(Failure) -> UInt32 {
         do throws(SystemError) {
             let status = try Descriptor.open(CPath(path), .pathOnly).status()

@@ -171,6 +171,9 @@ package final class IncomingSession {
         if let known, known.size == size {
             // Its name will not be given twice.
             try folder.unlink(name)
+        } else if let linked, linked.otherNames > 0 {
+            try folder.unlink(name)
+            throw linked.hasOtherNames
         } else {
             pending.append(
                 Pending(name: name, digest: digest, size: size, linked: linked, replaces: known != nil))
@@ -181,12 +184,21 @@ package final class IncomingSession {
     /// Brings everything put so far to disk, then under its names. An object that exists already stays as it is.
     ///
     /// Names are on disk when this returns: one syncfs(2) each for bytes and names, or fsync(2) when there are few.
+    ///
+    /// What could not be brought to disk is dropped: a second fsync(2) would succeed, as the kernel takes the pages that
+    /// it could not write for clean, and a damaged object would get its name.
     package func commit() throws(SystemError) {
+        do throws(SystemError) { try bringPending() } catch {
+            for content in pending { try? folder.unlink(content.name) }
+            pending = []
+            throw error
+        }
+    }
+
+    private func bringPending() throws(SystemError) {
         guard !pending.isEmpty else { return }
         guard pending.count <= 4 else {
-            try folder.syncFileSystem()
-            try giveNames()
-            return try folder.syncFileSystem()
+            return try repository.bringToDisk(failing: { $0 }) { () throws(SystemError) in try giveNames() }
         }
         for content in pending { try folder.open(content.name, .read).sync() }
         let digests = pending.map(\.digest)

@@ -43,7 +43,7 @@ extension Repository {
     }
 
     /// A million rows with paths of two hundred bytes.
-    static let manifestSizeLimit = 512 << 20
+    package static let manifestSizeLimit = 512 << 20
 
     /// The index entry itself, opened; its inode stands for the manifest's digest as long as it is open.
     package func openVersion(_ item: Item) throws(SystemError) -> Descriptor {
@@ -56,6 +56,15 @@ extension Repository {
         try index.statusIfPresent(of: CPath("\(item.product)/\(item.version)"))
     }
 
+    /// The first files of a version, as far as the first `bytes` of its manifest tell; reads no more than those.
+    ///
+    /// - Throws: `notFound`, or `corrupt` when the manifest does not begin like one.
+    package func manifestHead(of item: Item, bytes: Int, files: Int) throws(Failure) -> [Manifest.File] {
+        let start: [UInt8]
+        do { start = try openVersion(item).readStart(bytes) } catch { throw Self.missing(item, error) }
+        do { return try Manifest.head(start, limit: files) } catch { throw Self.damaged(item, error) }
+    }
+
     /// The manifest behind an opened index entry.
     ///
     /// - Throws: `corrupt`, naming the version, when its bytes are no manifest.
@@ -64,12 +73,14 @@ extension Repository {
         do { bytes = try entry.readAll(limit: Self.manifestSizeLimit) } catch {
             throw error.failure("cannot read the manifest of \(item.product) \(item.version)")
         }
-        do { return try Manifest(bytes: bytes ?? []) } catch {
-            throw Failure(
-                .corrupt,
-                "the manifest of \(item.product) \(item.version) is damaged (\(error)); run ffsctl repository verify, then publish the version again"
-            )
-        }
+        do { return try Manifest(bytes: bytes ?? []) } catch { throw Self.damaged(item, error) }
+    }
+
+    private static func damaged(_ item: Item, _ error: ManifestError) -> Failure {
+        Failure(
+            .corrupt,
+            "the manifest of \(item.product) \(item.version) is damaged (\(error)); run ffsctl repository verify, then publish the version again"
+        )
     }
 
     /// The version's list of files. Throws `not-found`, or `corrupt` when it is damaged.

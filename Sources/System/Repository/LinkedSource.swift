@@ -7,7 +7,10 @@ struct LinkedSource {
     let path: RelativePath
     /// What it was when it was looked at.
     let status: FileStatus
+    /// Names of the file outside the source: they would become read-only, and readable by everybody, with it.
+    let otherNames: Int
 
+    var hasOtherNames: SystemError { SystemError("linkat", .tooManyLinks, path: printablePath(path.bytes)) }
     var isBusy: SystemError { SystemError("linkat", .textBusy, path: printablePath(path.bytes)) }
 }
 

@@ -71,13 +71,15 @@ final class PublishWorkers: Sendable {
         try start()
         guard try wait(until: .copied, proceed) else { return nil }
         try mayName(monitor.withLock { $0.digests.compactMap { $0 } })
-        try sync()
-        monitor.withLock(wake: .all) { state in
-            state.phase = .naming
-            state.working = threadCount
-        }
-        _ = try wait(until: .named) { _ in true }
-        try sync()
+        try repository.bringToDisk(
+            failing: { $0.failure("cannot bring the repository \(repository.path) to disk") },
+            naming: { () throws(Failure) in
+                monitor.withLock(wake: .all) { state in
+                    state.phase = .naming
+                    state.working = threadCount
+                }
+                _ = try wait(until: .named) { _ in true }
+            })
         return monitor.withLock { $0.added }
     }
 
@@ -97,12 +99,6 @@ final class PublishWorkers: Sendable {
     private func end() {
         monitor.withLock(wake: .all) { $0.phase = .ended }
         monitor.wait { state in state.alive == 0 ? () : nil }
-    }
-
-    private func sync() throws(Failure) {
-        do { try repository.incoming.syncFileSystem() } catch {
-            throw error.failure("cannot bring the repository \(repository.path) to disk")
-        }
     }
 
     /// false when `proceed` said to stop.

@@ -41,15 +41,16 @@ extension Repository {
     ///
     /// - Parameters:
     ///   - replacing: whether the version may take the place of other content under its name.
+    ///   - areas: folders of FFS itself, whose contents are not for customers; those that do not exist are passed over.
     ///   - proceed: called ten times a second, on the calling thread; return false to stop.
     /// - Returns: nil when it was stopped; nothing was published.
     /// - Throws: `exists` when the version holds other content, `badRequest` when a file changed meanwhile,
     ///   `denied` for an unreadable file, `noSpace`, `corrupt` when the version is there but damaged.
     package func publish(
         _ source: SourceTree, as item: Item, method: PublishMethod = .copy, replacing: Bool = false,
-        proceed: (PublishProgress) -> Bool
+        avoiding areas: [String] = [], proceed: (PublishProgress) -> Bool
     ) throws(Failure) -> PublishedVersion? {
-        try refuseSelf(source)
+        try refuseOwnAreas(source, [path] + areas)
         let existing = replacing ? nil : try existingManifest(of: item)
         // What can be seen without reading a byte.
         if let existing, existing.rows.count != source.fileCount || existing.totalSize != source.size {
@@ -113,12 +114,22 @@ extension Repository {
         )
     }
 
-    /// A repository cannot hold itself: it would grow while it is read.
-    private func refuseSelf(_ source: SourceTree) throws(Failure) {
-        let own: FileStatus
-        do { own = try root.status() } catch { throw error.failure("cannot look at the repository \(path)") }
-        guard source.folders.contains(where: { $0.status.isSameFile(as: own) }) else { return }
-        throw Failure(.badRequest, "\(source.path) holds the repository itself; publish a folder beside it")
+    /// What FFS keeps for itself is not published: the repository would grow while it is read, accounts and secrets would
+    /// be in everybody's hands.
+    private func refuseOwnAreas(_ source: SourceTree, _ areas: [String]) throws(Failure) {
+        var hit: String?
+        do throws(SystemError) {
+            let above = try source.foldersAbove()
+            for area in areas where hit == nil {
+                do throws(SystemError) {
+                    let own = try Descriptor.open(CPath(area), .pathOnly).status()
+                    if above.contains(where: { $0.isSameFile(as: own) }) { hit = area }
+                } catch { if error.errno != .noEntry { throw error } }
+            }
+        } catch { throw error.failure("cannot look at the source \(source.path)") }
+        guard let hit else { return }
+        throw Failure(
+            .badRequest, "\(source.path) is, holds or lies in \(hit), which is FFS's own; publish a folder beside it")
     }
 }
 
@@ -157,7 +168,7 @@ extension SourceTree {
         switch method {
         case .link:
             guard try opened.status().holdsSameBytes(as: seen) else { return nil }
-            return try session.put(linking: opened, LinkedSource(path: file.path, status: seen), progress: progress)
+            return try session.put(linking: opened, linked(file), progress: progress)
         case .copy:
             guard try opened.status().isUnchanged(since: seen) else { return nil }
             let modified = Timestamp(seconds: seen.modified / 1_000_000_000)
@@ -165,6 +176,12 @@ extension SourceTree {
                 copying: opened, size: seen.size, isSparse: seen.isSparse, modified: modified, progress: progress)
             return try opened.status().isUnchanged(since: seen) ? digest : nil
         }
+    }
+
+    private func linked(_ file: SourceFile) -> LinkedSource {
+        LinkedSource(
+            path: file.path, status: file.status,
+            otherNames: file.status.links - max(1, names[FileNumber(file.status)] ?? 1))
     }
 
     /// The manifest of all files, whose digests are in the order of `files`.
@@ -187,6 +204,11 @@ extension SourceTree {
             return Failure(
                 .badRequest,
                 "\(name) cannot be linked in: a program has it open for writing, or changed it; let it finish, or publish without --link to copy"
+            )
+        case (.tooManyLinks, .link):
+            return Failure(
+                .badRequest,
+                "\(name) cannot be linked in: the file has other names outside the source (find -samefile shows them), which would become read-only with it; publish without --link to copy"
             )
         case (.crossDevice, .link):
             return Failure(

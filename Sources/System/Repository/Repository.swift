@@ -80,6 +80,19 @@ package final class Repository: Sendable {
         CPath(number == 0 ? "\(digest)" : "\(digest).\(number)")
     }
 
+    /// Names contents in the one order that survives a power cut at any point: bytes on disk, then names, then the names
+    /// on disk. One syncfs(2) each.
+    func bringToDisk<E: Error>(
+        failing: (SystemError) -> E, naming: () throws(E) -> Void
+    ) throws(E) {
+        func sync() throws(E) {
+            do { try incoming.syncFileSystem() } catch { throw failing(error) }
+        }
+        try sync()
+        try naming()
+        try sync()
+    }
+
     /// nil when the object (or that replica) is not there.
     package func status(of digest: ContentDigest, replica number: Int = 0) throws(SystemError) -> FileStatus? {
         try withBucket(of: digest) { bucket throws(SystemError) in

@@ -25,6 +25,19 @@ package struct SourceTree: Sendable {
     package var fileCount: Int { files.count }
     /// Bytes of all files.
     package let size: Int
+    /// Files that have several names in the source, and how many.
+    let names: [FileNumber: Int]
+    /// Files that only their owner or group may read, and one of them: once published, every customer entitled to it, and
+    /// every user of this host, may.
+    package let privateFiles: (count: Int, example: String)?
+
+    /// What makes two names one file.
+    struct FileNumber: Hashable, Sendable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(_ status: FileStatus) { (device, inode) = (status.device, status.inode) }
+    }
 
     /// Looks at every file below `path`.
     ///
@@ -43,6 +56,24 @@ package struct SourceTree: Sendable {
         files = scan.files
         folders = scan.folders
         size = scan.size
+        var names: [FileNumber: Int] = [:]
+        for file in scan.files where file.status.links > 1 { names[FileNumber(file.status), default: 0] += 1 }
+        self.names = names
+        let closed = scan.files.filter { $0.status.permissions & 0o004 == 0 }
+        privateFiles = closed.first.map { (closed.count, printablePath($0.path.bytes)) }
+    }
+
+    /// The source's folders, and every folder above its top up to `/`.
+    func foldersAbove() throws(SystemError) -> [FileStatus] {
+        var all = folders.map(\.status)
+        var current = try top.descriptor.open(".", [.pathOnly, .directory])
+        while true {
+            let status = try current.status()
+            all.append(status)
+            let parent = try current.open("..", [.pathOnly, .directory])
+            if try parent.status().isSameFile(as: status) { return all }
+            current = parent
+        }
     }
 
     /// What to say when the source, or a folder in it, cannot be looked at.
@@ -79,6 +110,7 @@ package struct SourceTree: Sendable {
             let parent = slash.map { $0 == 0 ? bytes[...0] : bytes[..<$0] }
             scan.look(at: slash.map { Array(bytes[($0 + 1)...]) } ?? bytes, status)
             let folder = try Descriptor.open(parent.flatMap { CPath(bytes: $0) } ?? ".", [.read, .directory])
+            try scan.refuseKernelFiles(in: folder, bytes, device: status.device)
             return Repository.OpenDirectory(folder)
         default:
             scan.refuse(bytes, status.kind == .symbolicLink ? "a symbolic link; name its target" : status.kind.noun)
@@ -117,6 +149,8 @@ private struct SourceScan {
     private var problems: [String] = []
     private var problemCount = 0
     private let mayReadAll = SystemUser.isRoot
+    /// The file systems met so far, with their name where they are the kernel's own.
+    private var devices: [UInt64: String?] = [:]
 
     init(source: String) { self.source = source }
 
@@ -149,7 +183,9 @@ private struct SourceScan {
             }
             let place = CPath(bytes: path.isEmpty ? [UInt8(ascii: ".")] : path) ?? "."
             let folder = try top.open(place, [.read, .directory], rules: [.beneath, .noSymbolicLinks])
-            folders.append(SourceTree.SourceFolder(path: path, status: try folder.status()))
+            let own = try folder.status()
+            folders.append(SourceTree.SourceFolder(path: path, status: own))
+            guard try !refuseKernelFiles(in: folder, path, device: own.device) else { continue }
             for entry in try folder.entries() {
                 let child = path.isEmpty ? entry.name.bytes : path + [UInt8(ascii: "/")] + entry.name.bytes
                 let status = try folder.status(of: entry.name)
@@ -162,6 +198,22 @@ private struct SourceScan {
                 }
             }
         }
+    }
+
+    /// Whether a folder lies on a file system of the kernel's own, whose files are not what they seem: empty until they
+    /// are read, and other each time.
+    @discardableResult
+    mutating func refuseKernelFiles(
+        in folder: borrowing Descriptor, _ path: [UInt8], device: UInt64
+    ) throws(SystemError) -> Bool {
+        if let known = devices[device] {
+            if let known { refuse(path, "on the kernel's own file system \(known)") }
+            return known != nil
+        }
+        let kind = try folder.space().kernelName
+        devices[device] = .some(kind)
+        if let kind { refuse(path, "on the kernel's own file system \(kind)") }
+        return kind != nil
     }
 
     mutating func look(at path: [UInt8], _ status: FileStatus) {

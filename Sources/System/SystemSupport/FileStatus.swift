@@ -94,6 +94,29 @@ package struct FileSystemSpace: Sendable, Hashable {
     }
 }
 
+extension FileSystemSpace {
+    /// The name of a file system that shows the kernel's state rather than files; nil for any other. From
+    /// linux/magic.h.
+    package var kernelName: String? {
+        switch type {
+        case 0x9FA0: "proc"
+        case 0x6265_6572: "sysfs"
+        case 0x6462_6720: "debugfs"
+        case 0x7472_6163: "tracefs"
+        case 0x6367_7270, 0x27_E0EB: "cgroup"
+        case 0x1CD1: "devpts"
+        case 0x7363_6673: "securityfs"
+        case 0xCAFE_4A11: "bpf"
+        case 0x6265_6570: "configfs"
+        case 0x6165_676C: "pstore"
+        case 0x4249_4E4D: "binfmt_misc"
+        case 0x1980_0202: "mqueue"
+        case 0xDE5E_81E4: "efivarfs"
+        default: nil
+        }
+    }
+}
+
 extension Descriptor {
     /// Of the open file, statx(2).
     package func status() throws(SystemError) -> FileStatus {

@@ -40,6 +40,37 @@ import Testing
         #expect(published.fileCount == 40 && published.newFiles == 10)
     }
 
+    /// Its other name may be a private key's, which would be everybody's to read.
+    @Test func aFileWithANameElsewhereIsNotTaken() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("a", "mine")
+        try fixture.write("twin", "both")
+        #expect(link("\(fixture.source)/twin", "\(fixture.source)/also twin") == 0)
+        let key = "\(fixture.top)/id_ed25519"
+        try Files.write("secret", to: key)
+        try Files.setMode(0o600, of: key)
+        #expect(link(key, "\(fixture.source)/b") == 0)
+        let refused = try failure { try fixture.publish(method: .link) }
+        #expect(refused.code == .badRequest && refused.text.contains("b cannot be linked in: the file has other names"))
+        try fixture.expectUntouched()
+        #expect(try Files.mode(key) == 0o600 && Files.links(key) == 2)
+        // Copied it can be, as the operator may read it; and without it the rest is taken.
+        #expect(try fixture.publish("copied").newFiles == 3)
+        #expect(try Files.mode(key) == 0o600)
+        #expect(unlink("\(fixture.source)/b") == 0)
+        try fixture.publish(method: .link)
+    }
+
+    @Test func filesThatOthersMayNotReadAreCounted() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("open", "1")
+        #expect(try SourceTree(path: fixture.source).privateFiles == nil)
+        try fixture.write("sub/closed", "2")
+        try Files.setMode(0o640, of: "\(fixture.source)/sub/closed")
+        let found = try #require(try SourceTree(path: fixture.source).privateFiles)
+        #expect(found.count == 1 && found.example == "sub/closed")
+    }
+
     @Test func aFileWhoseContentIsThereStaysTheOperators() async throws {
         let fixture = try await Fixture()
         try fixture.write("a", "same")

@@ -103,7 +103,7 @@ import Testing
         let fixture = try await Fixture()
         try fixture.write("a", "1")
         let refused = try failure { try fixture.publish(from: fixture.top) }
-        #expect(refused.code == .badRequest && refused.text.contains("holds the repository itself"))
+        #expect(refused.code == .badRequest && refused.text.contains("which is FFS"))
         try fixture.expectUntouched()
     }
 
@@ -122,5 +122,41 @@ import Testing
         #expect(missing.code == .notFound && missing.text.contains("/nonexistent/repository"))
         let file = try failure { _ = try Repository(path: "/etc/passwd", owner: nil) }
         #expect(file.text.contains("/etc/passwd"))
+    }
+
+    @Test(arguments: ["/proc/self/environ", "/proc/sys", "/sys/kernel", "/proc/version"])
+    func theKernelsFilesAreRefused(path: String) async throws {
+        let fixture = try await Fixture()
+        let refused = try failure { try fixture.publish(from: path) }
+        #expect(refused.code == .badRequest && refused.text.contains("on the kernel's own file system"), "\(refused)")
+        try fixture.expectUntouched()
+    }
+
+    /// Accounts hold others' products and secrets; so do FFS's other folders.
+    @Test func whatIsFFSsOwnIsRefused() async throws {
+        let fixture = try await Fixture()
+        let area = "\(fixture.top)/accounts"
+        try Files.makeDirectory("\(area)/abcdefghij234567/root/tool-1.0")
+        try Files.write("x", to: "\(area)/abcdefghij234567/root/tool-1.0/a")
+        try Files.write("x", to: "\(area)/abcdefghij234567/record")
+        try Files.makeDirectory("\(fixture.top)/other")
+        try Files.write("x", to: "\(fixture.top)/other/a")
+        for path in [
+            area, "\(area)/abcdefghij234567", "\(area)/abcdefghij234567/root", "\(area)/abcdefghij234567/record",
+            "\(area)/abcdefghij234567/root/tool-1.0/a", "\(fixture.top)/repository/objects", fixture.top,
+        ] {
+            let refused = try failure {
+                _ = try fixture.repository.publish(
+                    try SourceTree(path: path), as: fixture.item(), avoiding: ["\(fixture.top)/none", area]
+                ) { _ in true }
+            }
+            #expect(refused.code == .badRequest, "\(path): \(refused)")
+            #expect(
+                refused.text.contains("FFS's own") || refused.text.contains("holds no files"), "\(path): \(refused)")
+        }
+        #expect(try fixture.repository.versions().isEmpty)
+        _ = try fixture.repository.publish(
+            try SourceTree(path: "\(fixture.top)/other"), as: fixture.item(), avoiding: [area]
+        ) { _ in true }
     }
 }
