@@ -1,7 +1,8 @@
 import FFSModel
 import FTPProtocol
-import FTPService
+@testable import FTPService
 import Foundation
+import Glibc
 import StoredFormats
 import SystemSupport
 import TestSupport
@@ -48,6 +49,104 @@ import Testing
         #expect(account.ended == nil)
         store.watch(now: now + 1_000, second: 3)
         #expect(account.ended == .finish)
+    }
+
+    /// ENOENT is a withdrawal, any other error of statx(2) is not.
+    @Test func aRecordThatCannotBeLookedAtIsNotWithdrawn() throws {
+        let now = SystemClock.now()
+        let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
+        let store = AccountStore(area: try fixture.area())
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
+        else { throw TestFailure("not admitted") }
+        account.sessions = 1
+        let (place, aside) = (fixture.directory(fixture.account.text), fixture.directory("aside"))
+        try FileManager.default.moveItem(atPath: place, toPath: aside)
+        // statx(2) of a name below a file: ENOTDIR.
+        try Files.write("", to: place)
+        store.watch(now: now, second: 1)
+        #expect(account.ended == nil)
+        store.watch(now: now + 100, second: 2)
+        #expect(account.ended == .finish, "its own time still holds")
+        try FileManager.default.removeItem(atPath: place)
+        try FileManager.default.moveItem(atPath: aside, toPath: place)
+    }
+
+    @Test func anotherCustomersAccountDoesNotOpen() throws {
+        let now = SystemClock.now()
+        let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
+        let store = AccountStore(area: try fixture.area())
+        func opening(_ customer: String, at time: Timestamp) throws -> String {
+            switch store.open(fixture.account, of: try CustomerName(customer), now: time) {
+            case .admitted(let account): "in \(account.id)"
+            case .refused(let why): why
+            }
+        }
+        for stranger in ["other", "ACME", "acme2", "acm"] {
+            #expect(try opening(stranger, at: now) == "it is another customer's", "\(stranger)")
+        }
+        #expect(try opening("acme", at: now) == "in \(fixture.account)")
+        // Not when the account is known already, either.
+        #expect(try opening("other", at: now) == "it is another customer's")
+        #expect(try opening("acme", at: now + 100) == "it has ended")
+    }
+
+    /// Whatever got into a tree, a symbolic link leads nowhere: not out of it, not to another name in it, neither as the
+    /// last part of a path nor on the way.
+    @Test func symbolicLinksInTheTreeAreNotFollowed() throws {
+        let now = SystemClock.now()
+        let fixture = try AccountFixture(["p-1/a": Array("inside".utf8), "p-1/d/b": [2]], expires: now + 100)
+        let root = fixture.directory("\(fixture.account)/root")
+        let outside = fixture.directory("outside")
+        try Files.makeDirectory(outside)
+        try Files.write("secret", to: "\(outside)/a")
+        for (name, target) in [
+            ("out", outside), ("up", "../../outside"), ("etc", "/etc"), ("same", "p-1"), ("file", "p-1/a"),
+            ("p-1/beside", "a"), ("p-1/folder", "d"), ("magic", "/proc/self/root"),
+        ] { #expect(symlink(target, "\(root)/\(name)") == 0) }
+        let store = AccountStore(area: try fixture.area())
+        guard case .admitted(let account) = store.open(fixture.account, of: try CustomerName("acme"), now: now) else {
+            throw TestFailure("not admitted")
+        }
+        func opens(_ path: String, directory: Bool) throws -> Bool {
+            let place = try #require(VirtualPath.root.resolving(Array(path.utf8)))
+            return (try? account.tree.open(place, directory: directory)) != nil
+        }
+        #expect(
+            try opens("p-1/a", directory: false) && opens("p-1/d", directory: true)
+                && opens("p-1/d/b", directory: false))
+        for path in [
+            "out/a", "up/a", "etc/passwd", "same/a", "same/d/b", "file", "p-1/beside", "p-1/folder/b",
+            "magic/etc/passwd",
+        ] { #expect(try !opens(path, directory: false), "\(path)") }
+        for path in ["out", "up", "etc", "same", "p-1/folder", "same/d", "magic"] {
+            #expect(try !opens(path, directory: true), "\(path)")
+        }
+    }
+
+    /// Nor does a symbolic link make an account: in the place of a record, of a tree, or of the whole.
+    @Test func symbolicLinksAreNoAccounts() throws {
+        let now = SystemClock.now()
+        let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
+        let place = fixture.directory(fixture.account.text)
+        for part in ["record", "root", ""] {
+            let whole = part.isEmpty ? place : "\(place)/\(part)"
+            let moved = fixture.directory("moved")
+            try FileManager.default.moveItem(atPath: whole, toPath: moved)
+            // Inside the area, so that staying beneath it would not help.
+            #expect(symlink(part.isEmpty ? "moved" : "../moved", whole) == 0)
+            let store = AccountStore(area: try fixture.area())
+            if case .admitted = store.open(fixture.account, of: try CustomerName("acme"), now: now) {
+                Issue.record("\(part) is a symbolic link, and was followed")
+            }
+            try FileManager.default.removeItem(atPath: whole)
+            try FileManager.default.moveItem(atPath: moved, toPath: whole)
+        }
+        let store = AccountStore(area: try fixture.area())
+        guard case .admitted = store.open(fixture.account, of: try CustomerName("acme"), now: now) else {
+            throw TestFailure("not admitted once all is in its place")
+        }
     }
 
     @Test func withdrawalNamesItsPolicy() throws {

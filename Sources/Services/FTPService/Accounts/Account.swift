@@ -161,7 +161,9 @@ package final class AccountStore {
             account.idleSince = 0
             guard account.ended == nil else { continue }
             let place = CPath("\(id.text)/\(AccountArea.record)")
-            let status = try? area.statusIfPresent(of: place)
+            let status: FileStatus?
+            // A record that cannot be looked at for a moment is no reason to cut a download: its own time still holds.
+            do { status = try area.statusIfPresent(of: place) } catch { status = account.recordStatus }
             if status == nil {
                 account.ended = ending(withdrawnPolicy(of: account), at: now)
                 known[id] = nil
