@@ -33,6 +33,8 @@ struct Place: ParsableArguments {
             stateDirectory: "\(directory)/state", owner: "root")
         settings.reapRate = 10_000_000
         settings.queue = 65_536
+        settings.accountsPerCustomer = 0
+        settings.accountsPerHour = 0
         change(&settings)
         var logger = Logger(label: "benchmark")
         logger.logLevel = .error
