@@ -19,6 +19,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let heaps = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -146,7 +147,7 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "CommlinkTransport",
                 "DaemonKit",
-                "SystemSupport", "Repository", logging, metrics, lifecycle, crypto,
+                "SystemSupport", "Repository", logging, metrics, lifecycle, crypto, deque, heaps,
             ]),
         library(
             "Services", "FTPService",
@@ -193,6 +194,12 @@ let package = Package(
                 "StagingService",
                 "StoredFormats", "SystemSupport", argumentParser, logging,
             ], exclude: ["stage.c"]),
+        benchmark(
+            "growth",
+            [
+                "FFSModel", "Tobj", "Requests", "Clients", "AuthService", "Repository", "StagingService",
+                "SystemSupport", argumentParser, logging,
+            ], exclude: ["plot.py"]),
 
         // Tests: the same shape, and Integration, which starts the real programs.
         .target(

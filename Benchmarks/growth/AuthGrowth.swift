@@ -1,5 +1,5 @@
 import ArgumentParser
-import AuthClient
+import Clients
 import AuthService
 import FFSModel
 import Requests

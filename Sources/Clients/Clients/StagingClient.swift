@@ -47,11 +47,14 @@ package struct StagingClient: Sendable {
         try await transport.send(StageStatus(account: account), trace: trace)
     }
 
-    /// One page of accounts in order of id; `limit` is 1 to 500.
+    /// One page of accounts, newest first; `limit` is 1 to 500.
+    ///
+    /// - Parameter after: the last row of the page before.
     package func list(
-        customer: CustomerName? = nil, after: AccountID? = nil, limit: Int = 500, trace: TraceID? = nil
+        customer: CustomerName? = nil, after: StageList.Row? = nil, limit: Int = 500, trace: TraceID? = nil
     ) async throws(Failure) -> StageList.Reply {
-        try await transport.send(StageList(customer: customer, after: after, limit: limit), trace: trace)
+        try await transport.send(
+            StageList(customer: customer, after: after.map(StageList.Place.init), limit: limit), trace: trace)
     }
 
     /// Whether ffsstaged answers, and which version it is.

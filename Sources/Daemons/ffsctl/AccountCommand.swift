@@ -43,7 +43,7 @@ struct AccountCommand: AsyncParsableCommand {
     }
 
     struct List: OperatorCommand {
-        static let configuration = CommandConfiguration(abstract: "List accounts, in order of their names.")
+        static let configuration = CommandConfiguration(abstract: "List accounts, the newest first.")
 
         @Argument(help: "The customer's name; all customers without.", transform: parsedName)
         var customer: CustomerName?
@@ -60,7 +60,7 @@ struct AccountCommand: AsyncParsableCommand {
             var hasMore = true
             while hasMore, rows.count < wanted {
                 let page = try await session.staging.list(
-                    customer: customer, after: rows.last?.account, limit: min(500, wanted - rows.count))
+                    customer: customer, after: rows.last, limit: min(500, wanted - rows.count))
                 rows += page.rows
                 hasMore = page.more && !page.rows.isEmpty
             }

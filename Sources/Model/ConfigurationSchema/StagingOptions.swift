@@ -35,6 +35,12 @@ extension Options {
         package static let reapRate = Option(
             "staging.reap-rate", 20_000, unit: "files/s", bounds: 1...10_000_000,
             "Files of withdrawn accounts that are unlinked in a second, so that a mass expiry slows nobody down.")
+        package static let accountsPerCustomer = Option(
+            "staging.accounts-per-customer", 500, unit: "accounts", bounds: 0...1_000_000,
+            "Living accounts one customer may have on this host; further ones are refused (no-space). 0: no limit.")
+        package static let accountsPerHour = Option(
+            "staging.accounts-per-hour", 200, unit: "accounts", bounds: 0...1_000_000,
+            "Accounts made for one customer within an hour; further ones are told to come back (busy). 0: no limit.")
         package static let remember = Option(
             "staging.remember", 172_800, unit: "s", bounds: 86_400...31_536_000,
             "How long a withdrawn account's record is kept: a repeated request is told that it is gone instead of getting a new account."
@@ -45,7 +51,7 @@ extension Options {
 
         package static let all: [any AnyOption] = [
             user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
-            linkLifetime, reapRate, remember,
+            linkLifetime, reapRate, accountsPerCustomer, accountsPerHour, remember,
         ]
     }
 }

@@ -210,14 +210,28 @@ package struct StageStatus: RequestMessage {
     package var body: [Element] { [.field("account", account)] }
 }
 
-/// `stage.list`: accounts in order of id, of one customer or of all, a page at a time.
+/// `stage.list`: accounts of one customer or of all, newest first, a page at a time.
+///
+///     <customer>acme</customer>? (<after>k5zq…</after> <created>…</created>)? <limit>100</limit>?
 package struct StageList: RequestMessage {
     package static var type: RequestType { .stageList }
     package let customer: CustomerName?
-    /// List ids after this one.
-    package let after: AccountID?
+    /// List accounts older than this one: the last row of the page before, which may be gone by now.
+    package let after: Place?
     /// 1 to 500 a page.
     package let limit: Int
+
+    /// Where an account stands in the list.
+    package struct Place: Sendable, Hashable {
+        package let account: AccountID
+        package let created: Timestamp
+
+        package init(_ row: Row) { self.init(account: row.account, created: row.created) }
+        init(account: AccountID, created: Timestamp) {
+            self.account = account
+            self.created = created
+        }
+    }
 
     package struct Row: Sendable, Hashable {
         package let account: AccountID
@@ -241,10 +255,13 @@ package struct StageList: RequestMessage {
         package let rows: [Row]
         /// Whether another page follows the last row.
         package let more: Bool
+        /// Accounts on all pages.
+        package let count: Int
 
-        package init(rows: [Row], more: Bool) {
+        package init(rows: [Row], more: Bool, count: Int) {
             self.rows = rows
             self.more = more
+            self.count = count
         }
 
         package init(fields: Fields) throws(Failure) {
@@ -255,6 +272,7 @@ package struct StageList: RequestMessage {
                     created: try row.timestamp("created"), expires: try row.timestamp("expires"))
             }
             more = fields.optional("more") != nil
+            count = try fields.integer("count", in: 0...Int.max)
         }
 
         package var body: [Element] {
@@ -264,27 +282,29 @@ package struct StageList: RequestMessage {
                     children: [.field("account", row.account), .field("customer", row.customer)]
                         + row.items.map(\.element)
                         + [.field("created", row.created), .field("expires", row.expires)])
-            } + (more ? [Element("more")] : [])
+            } + [.field("count", count)] + (more ? [Element("more")] : [])
         }
     }
 
-    package init(customer: CustomerName? = nil, after: AccountID? = nil, limit: Int = 100) {
+    package init(customer: CustomerName? = nil, after: Place? = nil, limit: Int = 100) {
         self.customer = customer
         self.after = after
         self.limit = limit
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "after", "limit"])
+        try fields.allowOnly(["customer", "after", "created", "limit"])
         customer = fields.optional("customer") == nil ? nil : try fields.name("customer")
-        after = fields.optional("after") == nil ? nil : try fields.name("after")
+        after =
+            fields.optional("after") == nil && fields.optional("created") == nil
+            ? nil : Place(account: try fields.name("after"), created: try fields.timestamp("created"))
         limit = fields.optional("limit") == nil ? 100 : try fields.integer("limit", in: 1...500)
     }
 
     package var body: [Element] {
         var body: [Element] = []
         if let customer { body.append(.field("customer", customer)) }
-        if let after { body.append(.field("after", after)) }
+        if let after { body += [.field("after", after.account), .field("created", after.created)] }
         body.append(.field("limit", limit))
         return body
     }

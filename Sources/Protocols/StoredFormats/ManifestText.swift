@@ -51,6 +51,16 @@ extension Manifest {
         return (numbers[0], numbers[1])
     }
 
+    /// The first files of a manifest, at most `limit`, from the bytes at its start; a line that they cut short is left
+    /// out. What follows is not looked at, so whoever needs a sound manifest parses all of it.
+    package static func head(_ bytes: [UInt8], limit: Int) throws(ManifestError) -> [File] {
+        let manifest = try bytes.withUnsafeBufferPointer { buffer throws(ManifestError) in
+            var scanner = ManifestScanner(bytes: buffer)
+            return try scanner.head(magic: magic, limit: limit)
+        }
+        return manifest.rows.indices.map(manifest.file)
+    }
+
     /// Accepts exactly what ``serialized()`` writes.
     static func parse(_ bytes: [UInt8]) throws(ManifestError) -> Manifest {
         try bytes.withUnsafeBufferPointer { buffer throws(ManifestError) in
@@ -92,6 +102,21 @@ private struct ManifestScanner {
             throw ManifestError("the first line's totals do not match the rows", line: 1)
         }
         try manifest.checkWhole()
+        return manifest
+    }
+
+    mutating func head(magic: [UInt8], limit: Int) throws(ManifestError) -> Manifest {
+        guard bytes.count > magic.count, bytes[..<magic.count].elementsEqual(magic) else {
+            throw failure("not an FFS manifest of format 1")
+        }
+        position = magic.count
+        let count = min(try decimal(end: space), limit)
+        _ = try decimal(end: newline)
+        var manifest = Manifest(reserving: 0, pathBytes: 0)
+        while manifest.rows.count < count, bytes[position...].contains(newline) {
+            line += 1
+            try row(into: &manifest)
+        }
         return manifest
     }
 

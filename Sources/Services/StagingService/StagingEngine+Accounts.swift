@@ -19,6 +19,8 @@ extension StagingEngine {
             let record = try keeper.changing { () throws(Failure) in
                 let record = try living(account).extended(to: clock.now() + Int64(lifetime))
                 do throws(SystemError) { try store.rewrite(record) } catch {
+                    // The new record may be in place and only not known to be on disk.
+                    if case .live(let present)? = try? store.find(account) { index.add(present) }
                     throw error.failure("cannot extend account \(account)")
                 }
                 index.add(record)
@@ -46,19 +48,22 @@ extension StagingEngine {
             guard let page = index.page(customer: request.customer, after: request.after, limit: request.limit + 1)
             else { throw Failure(.busy, "the account area is still being read; repeat in a second", retryAfter: 1) }
             var rows: [StageList.Row] = []
+            let (accounts, count) = page
             // A document may have 4,096 elements.
             var room = 4_000
-            for account in page {
+            for account in accounts {
                 // Withdrawn since the page was taken.
                 guard case .live(let record) = try? store.find(account) else { continue }
                 room -= 5 + record.items.count
-                guard rows.count < request.limit, room > 0 else { return StageList.Reply(rows: rows, more: true) }
+                guard rows.count < request.limit, room > 0 else {
+                    return StageList.Reply(rows: rows, more: true, count: count)
+                }
                 rows.append(
                     StageList.Row(
                         account: account, customer: record.customer, items: record.items, created: record.created,
                         expires: record.expires))
             }
-            return StageList.Reply(rows: rows, more: false)
+            return StageList.Reply(rows: rows, more: accounts.count > request.limit, count: count)
         }
     }
 
@@ -73,16 +78,16 @@ extension StagingEngine {
 
     /// The reply for a record; files are listed as far as their versions are still published.
     func reply(_ record: AccountRecord, password: String?) -> StagedAccount {
-        reply(record, record.items.compactMap { item in try? plans.plan(for: item) }, password: password)
+        reply(record, record.items.lazy.flatMap { [plans] in plans.listing(of: $0) }, password: password)
     }
 
-    func reply(_ record: AccountRecord, _ plans: [ContentPlan], password: String?) -> StagedAccount {
+    func reply(_ record: AccountRecord, _ listing: some Sequence<StagedFile>, password: String?) -> StagedAccount {
         var files: [StagedFile] = []
         var room = 700_000
-        for entry in plans.lazy.flatMap(\.listing).prefix(StagedAccount.listedFiles) {
-            room -= 200 + 10 * entry.path.bytes.count
-            guard room > 0 || plans.count == 1 else { break }
-            files.append(StagedFile(path: entry.path, size: entry.size, digest: entry.digest))
+        for file in listing.lazy.prefix(StagedAccount.listedFiles) {
+            room -= 200 + 10 * file.path.bytes.count
+            guard room > 0 || record.items.count == 1 else { break }
+            files.append(file)
         }
         return StagedAccount(
             account: record.account, password: password, customer: record.customer, items: record.items,

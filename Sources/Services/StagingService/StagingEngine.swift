@@ -23,10 +23,12 @@ package final class StagingEngine: Sendable {
     let clock: StagingClock
     let repository: Repository
     let store: AccountStore
-    let index = AccountIndex()
+    let index: AccountIndex
     let plans: PlanCache
     let builder: TreeBuilder
     let scheduler: BuildScheduler
+    /// Reads large versions.
+    let loading: BuildScheduler
     let committer: Committer
     let credentials: AccountCredentials
     let keeper: AccountKeeper
@@ -38,8 +40,15 @@ package final class StagingEngine: Sendable {
     /// Opens repository and account area, mends what a crash left (``Reconciler``) and starts the threads.
     ///
     /// - Throws: `configuration`, `denied`, … with what to do.
-    package init(
+    package convenience init(
         settings: StagingSettings, logger: Logger, clock: StagingClock = .system
+    ) throws(Failure) {
+        try self.init(settings: settings, logger: logger, clock: clock, disk: nil)
+    }
+
+    /// - Parameter disk: what stands for the account area's disk; nil for itself.
+    init(
+        settings: StagingSettings, logger: Logger, clock: StagingClock, disk: CommitDisk?
     ) throws(Failure) {
         self.settings = settings
         self.logger = logger
@@ -52,16 +61,22 @@ package final class StagingEngine: Sendable {
         let linker = try ObjectLinker(repository: repository, ceiling: settings.linkCeiling)
         plans = PlanCache(linker: linker, clock: clock.now)
         builder = TreeBuilder(store: store, linker: linker)
-        keeper = try AccountKeeper(
-            store: store, index: index, clock: clock, logger: logger, reapRate: settings.reapRate,
-            remember: settings.remember)
-        scheduler = try BuildScheduler(threads: settings.threads, limit: settings.queue)
-        committer = try Committer(store: store)
+        index = AccountIndex(customerLimit: settings.accountsPerCustomer, hourLimit: settings.accountsPerHour)
+        let reaper = AccountReaper(
+            store: store, clock: clock, logger: logger, rate: settings.reapRate, remember: settings.remember)
+        keeper = AccountKeeper(store: store, index: index, reaper: reaper, clock: clock, logger: logger)
+        scheduler = try BuildScheduler(threads: settings.threads, limit: settings.queue, name: "build")
+        loading = try BuildScheduler(threads: 1, limit: settings.queue, name: "plans")
+        let area: CommitDisk
+        if let disk { area = disk } else { area = try .real(store) }
+        committer = try Committer(store: store, disk: area)
         try keeper.start()
     }
 
     /// Finishes what was begun, refuses new work and ends all threads. Blocks.
     package func stop() {
+        // What was loaded is then built, what was built published.
+        loading.stop()
         scheduler.stop()
         committer.stop()
         keeper.stop()
@@ -139,17 +154,47 @@ package final class StagingEngine: Sendable {
     private func begin(_ request: StageCreate, _ id: RequestID, _ account: AccountID) throws(Failure) {
         switch try store.find(account) {
         case .live(let record) where record.isLive(at: clock.now()):
-            return settle(account, .success(reply(record, password: credentials.password(for: id))))
+            return settle(
+                account, .success(reply(record, password: credentials.password(for: id, created: record.created))))
         case .live, .withdrawn: throw Self.gone(account)
         case nil: break
         }
-        var plans: [ContentPlan] = []
-        for item in Self.sorted(request.items) { plans.append(try self.plans.plan(for: item)) }
+        try index.reserve(for: request.customer, now: clock.steady())
+        let items = Self.sorted(request.items)
+        do throws(Failure) {
+            if let plans = try self.plans.atHand(items) { return try start(request, id, account, plans) }
+            // Elsewhere, so that nobody's small account waits for a large version to be read.
+            try loading.urgent { [self] in
+                do throws(Failure) {
+                    let plans = try self.plans.loaded(items)
+                    scheduler.bulk([
+                        { [self] in
+                            do throws(Failure) { try start(request, id, account, plans) } catch {
+                                giveUp(request, account, error)
+                            }
+                        }
+                    ])
+                } catch { giveUp(request, account, error) }
+            }
+        } catch {
+            index.giveBack(request.customer)
+            throw error
+        }
+    }
+
+    private func giveUp(_ request: StageCreate, _ account: AccountID, _ failure: Failure) {
+        index.giveBack(request.customer)
+        settle(account, .failure(failure))
+    }
+
+    private func start(
+        _ request: StageCreate, _ id: RequestID, _ account: AccountID, _ plans: [ContentPlan]
+    ) throws(Failure) {
         let now = clock.now()
         let record = AccountRecord(
             account: account, customer: request.customer, items: plans.map(\.item), created: now,
             expires: now + Int64(request.lifetime), policy: request.policy, order: request.order, request: id,
-            passwordDigest: .sha256(of: Array(credentials.password(for: id).utf8)),
+            passwordDigest: .sha256(of: Array(credentials.password(for: id, created: now).utf8)),
             fileCount: plans.reduce(0) { $0 + $1.fileCount }, bytes: plans.reduce(0) { $0 + $1.bytes })
         try build(record, plans)
     }
@@ -194,10 +239,11 @@ package final class StagingEngine: Sendable {
     private func finish(_ record: AccountRecord, _ plans: [ContentPlan], _ result: Result<Void, Failure>) {
         switch result {
         case .success:
-            index.add(record)
-            let password = credentials.password(for: record.request)
-            settle(record.account, .success(reply(record, plans, password: password)))
+            index.addReserved(record)
+            let password = credentials.password(for: record.request, created: record.created)
+            settle(record.account, .success(reply(record, plans.lazy.flatMap(\.listing), password: password)))
         case .failure(let failure):
+            index.giveBack(record.customer)
             settle(record.account, .failure(abandon(record.account, plans, failure)))
         }
     }
@@ -206,11 +252,13 @@ package final class StagingEngine: Sendable {
     private func abandon(_ account: AccountID, _ plans: [ContentPlan], _ failure: Failure) -> Failure {
         do throws(SystemError) {
             try store.discard(CPath(account.text), from: store.building)
-            keeper.reapDiscarded()
+            keeper.reaper.reapDiscarded()
         } catch {
             if error.errno != .noEntry {
                 logger.error("cannot remove an unfinished tree: \(error)", metadata: ["account": "\(account)"])
             }
+            // Published, and nobody could take that back: it is listed and ends like any other.
+            if case .live(let record)? = try? store.find(account) { index.add(record) }
         }
         // A plan that named a missing object must not be used again once the repository is mended.
         if failure.code == .corrupt { for plan in plans { self.plans.forget(plan.item) } }

@@ -13,6 +13,8 @@ package struct StagingSettings: Sendable {
     package var maxLifetime = Options.Staging.maxLifetime.defaultValue
     package var linkLifetime = Options.Staging.linkLifetime.defaultValue
     package var reapRate = Options.Staging.reapRate.defaultValue
+    package var accountsPerCustomer = Options.Staging.accountsPerCustomer.defaultValue
+    package var accountsPerHour = Options.Staging.accountsPerHour.defaultValue
     package var remember = Options.Staging.remember.defaultValue
     /// The download server's, for the web front.
     package var certificate = ""
@@ -35,6 +37,8 @@ package struct StagingSettings: Sendable {
         maxLifetime = configuration[Options.Staging.maxLifetime]
         linkLifetime = configuration[Options.Staging.linkLifetime]
         reapRate = configuration[Options.Staging.reapRate]
+        accountsPerCustomer = configuration[Options.Staging.accountsPerCustomer]
+        accountsPerHour = configuration[Options.Staging.accountsPerHour]
         remember = configuration[Options.Staging.remember]
         certificate = configuration[Options.FTP.certificate]
     }

@@ -17,6 +17,7 @@ package struct Errno: Sendable, Hashable, CustomStringConvertible {
     package static var symbolicLink: Errno { Errno(ELOOP) }
     package static var notDirectory: Errno { Errno(ENOTDIR) }
     package static var isDirectory: Errno { Errno(EISDIR) }
+    package static var notEmpty: Errno { Errno(ENOTEMPTY) }
     package static var notSupported: Errno { Errno(EOPNOTSUPP) }
     package static var invalid: Errno { Errno(EINVAL) }
     package static var wouldBlock: Errno { Errno(EAGAIN) }

@@ -64,9 +64,10 @@ import Tobj
             account: account, customer: acme, items: [item], created: Timestamp(seconds: 1),
             expires: Timestamp(seconds: 2))
         let list = try roundTrip(
-            StageList(customer: acme, after: account, limit: 500), StageList.Reply(rows: [row, row], more: true))
-        #expect(list.customer == acme && list.after == account && list.limit == 500)
-        _ = try roundTrip(StageList(), StageList.Reply(rows: [], more: false))
+            StageList(customer: acme, after: StageList.Place(row), limit: 500),
+            StageList.Reply(rows: [row, row], more: true, count: 7))
+        #expect(list.customer == acme && list.after == StageList.Place(row) && list.limit == 500)
+        _ = try roundTrip(StageList(), StageList.Reply(rows: [], more: false, count: 0))
     }
 
     @Test(

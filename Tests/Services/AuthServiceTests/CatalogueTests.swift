@@ -79,6 +79,11 @@ import Testing
         let secret = try await harness.content("secret", "1")
         try await harness.grant(acme, "tool", until: harness.clock.now + 100)
         try await harness.grant(acme, "once", orderLimit: 1)
+        // The earliest end holds for the whole order.
+        let later = try await harness.content("later", "1")
+        try await harness.grant(acme, "later", until: harness.clock.now + 900)
+        let both = try await harness.order(acme, [later, tool])
+        #expect(both.until == harness.clock.now + 100)
         let order = try await harness.order(acme, [tool, once])
         #expect(try await harness.web.entitlements(of: acme, items: [secret, tool, once]).map(\.item) == [tool])
         // Who holds the account that used up the limit may go on having it.

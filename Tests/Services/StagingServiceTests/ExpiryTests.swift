@@ -19,7 +19,8 @@ import Testing
         let fixture = try StagingFixture()
         try fixture.publish(["a": "1"])
         let id = RequestID.random()
-        let account = try await fixture.create(id: id, lifetime: 60).account
+        let first = try await fixture.create(id: id, lifetime: 60)
+        let (account, password) = (first.account, first.password)
         fixture.clock.pass(59)
         _ = try await fixture.engine.status(account)
         fixture.clock.pass(1)
@@ -38,6 +39,9 @@ import Testing
         fixture.clock.pass(Int64(fixture.settings.remember) + 1)
         #expect(try await fixture.eventually { try Files.names(in: fixture.area(".withdrawn")).isEmpty })
         #expect(await code { _ = try await fixture.engine.status(account) } == .notFound)
+        // What the request makes then has the name, as it follows from the id, and not the password.
+        let anew = try await fixture.create(id: id)
+        #expect(anew.account == account && anew.password != nil && anew.password != password)
     }
 
     @Test func aDownloadUnderWayKeepsItsFile() async throws {

@@ -50,6 +50,9 @@ final class StagingFixture {
         settings.linkCeiling = linkCeiling
         settings.threads = threads
         settings.queue = queue
+        // Tests of other things may make as many as they like.
+        settings.accountsPerCustomer = 0
+        settings.accountsPerHour = 0
         engine = try StagingEngine(settings: settings, logger: log.logger, clock: clock.clock)
     }
 

@@ -112,15 +112,19 @@ import Testing
         let one = AccountCredentials(secret: Array(repeating: 1, count: 32))
         let two = AccountCredentials(secret: Array(repeating: 2, count: 32))
         let id = RequestID("000102030405060708090a0b0c0d0e0f")!
+        let now = Timestamp(seconds: 1_800_000_000)
         // HMAC-SHA-256 by an independent implementation (Python's hmac), docs/formats.md.
         #expect(one.account(for: id).text == Self.goldenLogin)
-        #expect(one.password(for: id) == Self.goldenPassword)
-        #expect(one.account(for: id) != two.account(for: id) && one.password(for: id) != two.password(for: id))
+        #expect(one.password(for: id, created: now) == Self.goldenPassword)
+        #expect(
+            one.account(for: id) != two.account(for: id)
+                && one.password(for: id, created: now) != two.password(for: id, created: now))
+        #expect(one.password(for: id, created: now) != one.password(for: id, created: now + 1))
         #expect(one.account(for: .random()) != one.account(for: .random()))
     }
 
     static let goldenLogin = "dtuisufim5rmwt5g"
-    static let goldenPassword = "lh7kgnridib2sspgaxuf5pej4f"
+    static let goldenPassword = "lmjvwotugwir6uyif2sd22grer"
 
     @Test func aLargeTreeIsBuiltByAllThreads() async throws {
         let fixture = try StagingFixture()
@@ -170,21 +174,31 @@ import Testing
     @Test func listsInPagesAndByCustomer() async throws {
         let fixture = try StagingFixture()
         try fixture.publish(["a": "1"])
-        var made: Set<AccountID> = []
-        for _ in 0..<7 { made.insert(try await fixture.create().account) }
+        var made: [AccountID] = []
+        for number in 0..<7 {
+            if number % 2 == 0 { fixture.clock.pass(1) }
+            made.append(try await fixture.create().account)
+        }
         #expect(try await fixture.eventually { fixture.log.contains("area read") })
-        var seen: [AccountID] = []
+        var seen: [StageList.Row] = []
         var more = true
         while more {
-            let page = try await fixture.engine.list(StageList(after: seen.last, limit: 3))
-            seen += page.rows.map(\.account)
+            let page = try await fixture.engine.list(StageList(after: seen.last.map(StageList.Place.init), limit: 3))
+            #expect(page.count == 7)
+            seen += page.rows
             more = page.more
         }
-        #expect(seen == made.sorted())
+        // The newest first; of one second, by name.
+        let expected = [made[6]] + [made[4...5], made[2...3], made[0...1]].flatMap { $0.sorted().reversed() }
+        #expect(seen.map(\.account) == expected)
+        // The page after an account that is gone meanwhile goes on where it was.
+        try await fixture.engine.revoke(seen[2].account, policy: nil)
+        let rest = try await fixture.engine.list(StageList(after: StageList.Place(seen[2]), limit: 9))
+        #expect(rest.rows == Array(seen[3...]) && rest.count == 6)
         let none = try await fixture.engine.list(StageList(customer: CustomerName(validated: "other"), limit: 10))
-        #expect(none.rows.isEmpty && !none.more)
+        #expect(none.rows.isEmpty && !none.more && none.count == 0)
         let all = try await fixture.engine.list(StageList(customer: CustomerName(validated: "acme"), limit: 7))
-        #expect(all.rows.count == 7 && !all.more)
+        #expect(all.rows.count == 6 && !all.more)
     }
 
     @Test func aFullQueueSaysBusy() async throws {

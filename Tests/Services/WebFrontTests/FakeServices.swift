@@ -170,14 +170,16 @@ final class FakeServices: Sendable {
         table.on(StageList.self) { request, _ in
             try self.live { state in
                 let mine = state.accounts.values.filter { $0.customer == request.customer }
-                    .filter { account in request.after.map { account.account > $0 } ?? true }
-                    .sorted { $0.account < $1.account }
-                let rows = mine.prefix(request.limit).map {
+                    .sorted { ($0.created, $0.account) > ($1.created, $1.account) }
+                let older = mine.filter { account in
+                    request.after.map { (account.created, account.account) < ($0.created, $0.account) } ?? true
+                }
+                let rows = older.prefix(request.limit).map {
                     StageList.Row(
                         account: $0.account, customer: $0.customer, items: $0.items, created: $0.created,
                         expires: $0.expires)
                 }
-                return StageList.Reply(rows: Array(rows), more: mine.count > request.limit)
+                return StageList.Reply(rows: Array(rows), more: older.count > request.limit, count: mine.count)
             }
         }
         return table

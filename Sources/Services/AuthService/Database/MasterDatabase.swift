@@ -65,6 +65,16 @@ package struct NewCustomer: Sendable {
     package let expires: Timestamp?
     package let password: PasswordHash?
     package let created: Timestamp
+
+    package init(
+        customer: CustomerName, displayName: String, expires: Timestamp?, password: PasswordHash?, created: Timestamp
+    ) {
+        self.customer = customer
+        self.displayName = displayName
+        self.expires = expires
+        self.password = password
+        self.created = created
+    }
 }
 
 /// A new row of `orders` with its items.

@@ -46,16 +46,18 @@ package struct AccountCredentials: Sendable {
     /// 16 characters, 80 bits.
     package func account(for request: RequestID) -> AccountID {
         // 16 characters of the base32 alphabet always make an account name.
-        AccountID(validated: Self.base32(code("ffs account 1", request), count: 16))
+        AccountID(validated: Self.base32(code("ffs account 1", request.bytes), count: 16))
     }
 
-    /// 26 characters, 130 bits.
-    package func password(for request: RequestID) -> String {
-        Self.base32(code("ffs password 1", request), count: 26)
+    /// 26 characters, 130 bits. The record has the moment of creation, so a repeat finds the same password as long as the
+    /// record is kept; an account that the same request makes after that has another.
+    package func password(for request: RequestID, created: Timestamp) -> String {
+        let moment = (0..<8).map { UInt8(truncatingIfNeeded: created.seconds >> (56 - 8 * $0)) }
+        return Self.base32(code("ffs password 2", request.bytes + moment), count: 26)
     }
 
-    private func code(_ label: String, _ request: RequestID) -> [UInt8] {
-        Array(HMAC<SHA256>.authenticationCode(for: Array(label.utf8) + request.bytes, using: key))
+    private func code(_ label: String, _ bytes: [UInt8]) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: Array(label.utf8) + bytes, using: key))
     }
 
     private static let alphabet = Array("abcdefghijklmnopqrstuvwxyz234567".utf8)

@@ -1,142 +1,196 @@
+import DequeModule
 import FFSModel
+import HeapModule
+import Requests
 import StoredFormats
 import Synchronization
 
-/// What is known of living accounts in memory: enough to expire and list them. The area on disk has the rest.
+/// What is known of living accounts in memory: enough to expire, count and list them. The area on disk has the rest.
 final class AccountIndex: Sendable {
-    /// An account's 16 characters as two big-endian words: order and equality are those of the text, and a million
-    /// of them need no allocation.
-    private struct Key: Hashable, Comparable {
-        let high: UInt64
-        let low: UInt64
-
-        init(_ account: AccountID) {
-            var words: [UInt64] = [0, 0]
-            for (index, byte) in account.text.utf8.prefix(16).enumerated() {
-                words[index / 8] = words[index / 8] << 8 | UInt64(byte)
-            }
-            high = words[0]
-            low = words[1]
-        }
-
-        var account: AccountID {
-            let bytes = [high, low].flatMap { word in
-                (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) }
-            }
-            return AccountID(validated: String(decoding: bytes, as: UTF8.self))
-        }
-
-        static func < (a: Key, b: Key) -> Bool { (a.high, a.low) < (b.high, b.low) }
-    }
-
-    private struct Entry {
+    fileprivate struct Entry {
         var expires: Int64
-        let customer: Int32
+        let created: Int64
+        let customer: CustomerName
+        /// When the heap looks at it next; nil when nothing in the heap is this entry's.
+        var queued: Int64?
     }
 
-    private struct State {
-        var entries: [Key: Entry] = [:]
-        var customers: [CustomerName: Int32] = [:]
-        var customerCount: Int32 = 0
-        /// Expiry times with their accounts; extended or withdrawn ones stay until their old time comes.
-        var expiries = Heap<(time: Int64, key: Key)> { $0.time < $1.time }
+    /// A moment at which to look whether an account has expired.
+    fileprivate struct Look: Comparable {
+        let time: Int64
+        let key: AccountKey
+        static func < (a: Look, b: Look) -> Bool { a.time < b.time }
+    }
+
+    fileprivate struct Customer {
+        var accounts = NewestFirst()
+        /// Accounts on their way.
+        var making = 0
+        /// Accounts begun within the last hour, and how many of those came to nothing.
+        var recent = 0
+        var failed = 0
+
+        var isIdle: Bool { accounts.count == 0 && making == 0 && recent == 0 && failed == 0 }
+    }
+
+    fileprivate struct State {
+        var entries: [AccountKey: Entry] = [:]
+        var accounts = NewestFirst()
+        var customers: [CustomerName: Customer] = [:]
+        var looks = Heap<Look>()
+        /// Accounts begun within the last hour, by steady time.
+        var begun = Deque<(time: Int64, customer: CustomerName)>()
         var isComplete = false
     }
 
     private let state = Mutex(State())
+    /// Living accounts of one customer, and creations in an hour; 0: no limit.
+    private let customerLimit: Int
+    private let hourLimit: Int
+
+    init(customerLimit: Int, hourLimit: Int) {
+        self.customerLimit = customerLimit
+        self.hourLimit = hourLimit
+    }
 
     var count: Int { state.withLock { $0.entries.count } }
+
+    // MARK: - Quotas
+
+    /// Counts a new account of `customer`, which ``add(_:)`` or ``giveBack(_:)`` must follow. While the area is still
+    /// being read, accounts that were not seen yet are not counted.
+    ///
+    /// - Parameter now: seconds on a clock that does not step.
+    /// - Throws: `no-space` when the customer has as many accounts as one may have, `busy` when they come too fast.
+    func reserve(for customer: CustomerName, now: Int64) throws(Failure) {
+        try state.withLock { state throws(Failure) in
+            while let first = state.begun.first, first.time <= now - 3_600 {
+                state.begun.removeFirst()
+                state.change(first.customer) { if $0.failed > 0 { $0.failed -= 1 } else { $0.recent -= 1 } }
+            }
+            let known = state.customers[customer] ?? Customer()
+            if customerLimit > 0, known.accounts.count + known.making >= customerLimit {
+                throw Failure(
+                    .noSpace,
+                    "\(customer) has \(customerLimit) accounts here, as many as one customer may have (staging.accounts-per-customer); revoke one, or wait until one expires"
+                )
+            }
+            if hourLimit > 0, known.recent >= hourLimit {
+                throw Failure(
+                    .busy,
+                    "\(customer) was given \(hourLimit) accounts within an hour, as many as one customer may have (staging.accounts-per-hour); use one that is there, or wait",
+                    retryAfter: max(1, 3_600 / hourLimit))
+            }
+            state.change(customer) { known in
+                known.making += 1
+                if hourLimit > 0 { known.recent += 1 }
+            }
+            if hourLimit > 0 { state.begun.append((now, customer)) }
+        }
+    }
+
+    /// The account that was reserved has come to nothing.
+    func giveBack(_ customer: CustomerName) {
+        state.withLock { state in
+            state.change(customer) { known in
+                known.making -= 1
+                guard known.recent > 0 else { return }
+                known.recent -= 1
+                known.failed += 1
+            }
+        }
+    }
+
+    /// The account that was reserved is published.
+    func addReserved(_ record: AccountRecord) {
+        add(record)
+        state.withLock { state in state.change(record.customer) { $0.making -= 1 } }
+    }
+
+    // MARK: - Accounts
 
     /// Adds a living account, or notes its new expiry.
     func add(_ record: AccountRecord) {
         state.withLock { state in
-            let key = Key(record.account)
-            let customer: Int32
-            if let known = state.customers[record.customer] {
-                customer = known
-            } else {
-                customer = state.customerCount
-                state.customerCount += 1
-                state.customers[record.customer] = customer
+            let key = AccountKey(record.account)
+            let created = record.created.seconds
+            if state.entries[key] == nil {
+                let place = NewestFirst.Place(created: created, key: key)
+                state.accounts.insert(place)
+                state.change(record.customer) { $0.accounts.insert(place) }
+                state.entries[key] = Entry(
+                    expires: 0, created: created, customer: record.customer, queued: nil)
             }
-            state.entries[key] = Entry(expires: record.expires.seconds, customer: customer)
-            state.expiries.insert((record.expires.seconds, key))
+            state.entries[key]?.expires = record.expires.seconds
+            state.look(at: key, record.expires.seconds)
         }
     }
 
-    func remove(_ account: AccountID) { state.withLock { $0.entries[Key(account)] = nil } }
+    func remove(_ account: AccountID) {
+        state.withLock { state in
+            let key = AccountKey(account)
+            guard let entry = state.entries.removeValue(forKey: key) else { return }
+            let place = NewestFirst.Place(created: entry.created, key: key)
+            state.accounts.remove(place)
+            state.change(entry.customer) { $0.accounts.remove(place) }
+        }
+    }
 
     /// The area has been read to its end: what is not here does not exist.
     func markComplete() { state.withLock { $0.isComplete = true } }
 
-    /// Up to `limit` accounts whose time has come. They stay listed until removed.
+    /// Up to `limit` accounts whose time has come. They stay listed until removed, and are not named again before
+    /// ``retry(_:at:)`` says so.
     func expired(at now: Timestamp, limit: Int) -> [AccountID] {
         state.withLock { state in
             var due: [AccountID] = []
-            while due.count < limit, let first = state.expiries.first, first.time <= now.seconds {
-                _ = state.expiries.popFirst()
-                guard let entry = state.entries[first.key], entry.expires <= now.seconds else { continue }
-                due.append(first.key.account)
+            while due.count < limit, let first = state.looks.min, first.time <= now.seconds {
+                state.looks.removeMin()
+                guard let entry = state.entries[first.key], entry.queued == first.time else { continue }
+                state.entries[first.key]?.queued = nil
+                if entry.expires <= now.seconds {
+                    due.append(first.key.account)
+                } else {
+                    state.look(at: first.key, entry.expires)
+                }
             }
             return due
         }
     }
 
-    /// The first `limit` accounts after `after` in byte order, of `customer` or of all; nil while the area is still
-    /// being read.
-    func page(customer: CustomerName?, after: AccountID?, limit: Int) -> [AccountID]? {
+    /// Has `account`, which could not be ended, named by ``expired(at:limit:)`` once more.
+    func retry(_ account: AccountID, at time: Timestamp) {
+        state.withLock { $0.look(at: AccountKey(account), time.seconds) }
+    }
+
+    /// Moments that wait for their time; no more than accounts, whatever is extended how often.
+    var waitingLooks: Int { state.withLock { $0.looks.count } }
+
+    /// The newest accounts of `customer`, or of all, of those older than `after`; and how many there are in all. nil
+    /// while the area is still being read.
+    func page(
+        customer: CustomerName?, after: StageList.Place?, limit: Int
+    ) -> (accounts: [AccountID], count: Int)? {
         state.withLock { state in
             guard state.isComplete else { return nil }
-            let wanted = customer.map { state.customers[$0] ?? -1 }
-            let start = after.map(Key.init)
-            var page = Heap<Key> { $0 > $1 }
-            for (key, entry) in state.entries {
-                if let wanted, entry.customer != wanted { continue }
-                if let start, key <= start { continue }
-                if page.count < limit {
-                    page.insert(key)
-                } else if let last = page.first, key < last {
-                    _ = page.popFirst()
-                    page.insert(key)
-                }
-            }
-            return page.elements.sorted().map(\.account)
+            let accounts = customer.map { state.customers[$0]?.accounts ?? NewestFirst() } ?? state.accounts
+            let last = after.map { NewestFirst.Place(created: $0.created.seconds, key: AccountKey($0.account)) }
+            return (accounts.page(after: last, limit: limit).map(\.key.account), accounts.count)
         }
     }
 }
 
-/// A binary heap: `first` is the element before which, by `precedes`, no other comes.
-struct Heap<Element> {
-    private(set) var elements: [Element] = []
-    private let precedes: (Element, Element) -> Bool
-
-    init(precedes: @escaping (Element, Element) -> Bool) { self.precedes = precedes }
-
-    var first: Element? { elements.first }
-    var count: Int { elements.count }
-
-    mutating func insert(_ element: Element) {
-        elements.append(element)
-        var child = elements.count - 1
-        while child > 0, case let parent = (child - 1) / 2, precedes(elements[child], elements[parent]) {
-            elements.swapAt(child, parent)
-            child = parent
-        }
+extension AccountIndex.State {
+    /// Changes what is known of a customer; forgets one of whom nothing is left.
+    fileprivate mutating func change(_ name: CustomerName, _ body: (inout AccountIndex.Customer) -> Void) {
+        body(&customers[name, default: AccountIndex.Customer()])
+        if customers[name]?.isIdle == true { customers[name] = nil }
     }
 
-    mutating func popFirst() -> Element? {
-        guard let first = elements.first, let last = elements.popLast() else { return nil }
-        guard !elements.isEmpty else { return first }
-        elements[0] = last
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < elements.count {
-                if precedes(elements[child], elements[least]) { least = child }
-            }
-            if least == parent { return first }
-            elements.swapAt(parent, least)
-            parent = least
-        }
+    /// Has the account looked at no later than `time`: an account that is extended keeps the look it has.
+    fileprivate mutating func look(at key: AccountKey, _ time: Int64) {
+        guard let entry = entries[key], entry.queued.map({ time < $0 }) ?? true else { return }
+        entries[key]?.queued = time
+        looks.insert(AccountIndex.Look(time: time, key: key))
     }
 }

@@ -4,13 +4,10 @@ import StoredFormats
 import Synchronization
 import SystemSupport
 
-/// Ends accounts when their time comes, removes what is left of them at a bounded rate, and watches the clock.
-/// One thread; `changing` keeps it and the requests that change accounts apart.
+/// Ends accounts when their time comes, and watches the clock. One thread; `changing` keeps it and the requests that
+/// change accounts apart.
 final class AccountKeeper: Sendable {
     private struct State {
-        /// Withdrawn accounts whose tree or record has to go, by when. Names are those in `.withdrawn`.
-        var due = Heap<(time: Int64, name: CPath)> { $0.time < $1.time }
-        var isWoken = false
         var isStarted = false
         var isStopping = false
         var hasStopped = false
@@ -18,29 +15,30 @@ final class AccountKeeper: Sendable {
 
     let store: AccountStore
     let index: AccountIndex
+    let reaper: AccountReaper
     private let clock: StagingClock
     let logger: Logger
-    private let reaper: TreeReaper
-    private let remember: Int64
     private let state = Monitor(State())
     private let changes = Mutex<Void>(())
 
-    init(
-        store: AccountStore, index: AccountIndex, clock: StagingClock, logger: Logger, reapRate: Int, remember: Int
-    ) throws(Failure) {
+    /// Seconds until an account that could not be ended is tried again.
+    private static let retryDelay: Int64 = 10
+
+    init(store: AccountStore, index: AccountIndex, reaper: AccountReaper, clock: StagingClock, logger: Logger) {
         self.store = store
         self.index = index
+        self.reaper = reaper
         self.clock = clock
         self.logger = logger
-        self.remember = Int64(remember)
-        reaper = TreeReaper(rate: reapRate)
     }
 
-    /// Clears what a crash left half-built and starts the thread, which first reads the whole area.
+    /// Clears what a crash left half-built and starts the threads; the keeper's first reads the whole area.
     func start() throws(Failure) {
         try sweepUnfinished()
+        try reaper.start()
         state.withLock { $0.isStarted = true }
         do { try SystemThread(name: "keeper") { [self] in work() }.detach() } catch {
+            state.withLock { $0.isStarted = false }
             throw error.failure("cannot start the account keeper's thread")
         }
     }
@@ -58,34 +56,18 @@ final class AccountKeeper: Sendable {
         do throws(SystemError) {
             if rewrite { try store.rewrite(record) }
             _ = try store.withdraw(record.account)
-            if rewrite {
-                try store.withdrawn.sync()
-                try store.root.sync()
-            }
         } catch { throw error.failure("cannot withdraw account \(record.account)") }
+        // It is no account any more, whatever becomes of the rest.
         index.remove(record.account)
-        schedule(record)
-    }
-
-    /// Puts a withdrawn account on the list of those to be reaped.
-    func schedule(_ record: AccountRecord) {
-        let since = record.withdrawn ?? record.expires
-        let time: Int64 =
-            switch record.policy {
-            case .finish, .cut: since.seconds
-            case .grace(let seconds): since.seconds + Int64(seconds)
-            }
-        state.withLock(wake: .all) { state in
-            state.due.insert((time, CPath(record.account.text)))
-            state.isWoken = true
-        }
-    }
-
-    /// Something new lies in `.withdrawn` that is no account.
-    func reapDiscarded() {
-        state.withLock(wake: .all) { state in
-            state.due.insert((Int64.min, "x-"))
-            state.isWoken = true
+        reaper.schedule(record)
+        guard rewrite else { return }
+        do throws(SystemError) {
+            try store.withdrawn.sync()
+            try store.root.sync()
+        } catch {
+            throw error.failure(
+                "account \(record.account) is withdrawn, but could come back with a power cut, as the disk does not confirm it"
+            )
         }
     }
 
@@ -95,6 +77,7 @@ final class AccountKeeper: Sendable {
             return state.isStarted
         }
         if isStarted { _ = state.wait { $0.hasStopped ? true : nil } }
+        reaper.stop()
     }
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
@@ -105,12 +88,7 @@ final class AccountKeeper: Sendable {
         while !isStopping {
             offset = watchClock(offset)
             expire()
-            reap()
-            _ = state.wait(timeout: 250_000_000) { state -> Bool? in
-                guard state.isWoken || state.isStopping else { return nil }
-                state.isWoken = false
-                return true
-            }
+            _ = state.wait(timeout: 250_000_000) { state -> Bool? in state.isStopping ? true : nil }
         }
         state.withLock(wake: .all) { $0.hasStopped = true }
     }
@@ -126,67 +104,32 @@ final class AccountKeeper: Sendable {
         return now
     }
 
-    private func expire() {
+    /// Ends every account whose time has come.
+    func expire() {
         while !isStopping {
             let due = index.expired(at: clock.now(), limit: 100)
             if due.isEmpty { return }
             for account in due {
-                do throws(Failure) {
-                    try changing { () throws(Failure) in
-                        guard case .live(let record) = try store.find(account) else { return index.remove(account) }
-                        if record.isLive(at: clock.now()) { return index.add(record) }
-                        try withdraw(record, rewrite: false)
-                        logger.info("account expired", metadata: ["account": "\(account)"])
-                    }
-                } catch {
-                    index.remove(account)
-                    logger.error("cannot end an account: \(error)", metadata: ["account": "\(account)"])
+                do throws(Failure) { try changing { () throws(Failure) in try expire(account) } } catch {
+                    // It cannot be used any more; listed it stays until it is out of the area.
+                    index.retry(account, at: clock.now() + Self.retryDelay)
+                    logger.error(
+                        "cannot end an account, which is tried again: \(error)", metadata: ["account": "\(account)"])
                 }
             }
         }
     }
 
-    private func nextDue() -> CPath? {
-        let now = clock.now().seconds
-        return state.withLock { state in
-            guard !state.isStopping, let first = state.due.first, first.time <= now else { return nil }
-            return state.due.popFirst()?.name
+    private func expire(_ account: AccountID) throws(Failure) {
+        let found: AccountStore.Found?
+        do throws(Failure) { found = try store.find(account) } catch {
+            guard error.code == .corrupt else { throw error }
+            try discard(account, error.text)
+            return index.remove(account)
         }
-    }
-
-    private func reap() {
-        while let name = nextDue() {
-            do throws(SystemError) {
-                if name == "x-" { try reapAllDiscarded() } else { try reap(name) }
-            } catch {
-                logger.error("cannot remove what is left of an account: \(error)", metadata: ["name": "\(name)"])
-            }
-        }
-    }
-
-    private func reapAllDiscarded() throws(SystemError) {
-        let area = try store.withdrawn.open(".", [.read, .directory])
-        for entry in try area.entries() where AccountArea.account(directory: entry.name.bytes) == nil {
-            try reaper.remove(entry.name, from: area) { self.isStopping }
-        }
-    }
-
-    /// First the tree goes; the record, which tells repeated requests that the account is gone, when its time is up.
-    private func reap(_ name: CPath) throws(SystemError) {
-        let folder: Descriptor
-        do throws(SystemError) { folder = try store.withdrawn.open(name, [.read, .directory]) } catch {
-            if error.errno == .noEntry { return }
-            throw error
-        }
-        try reaper.remove(CPath(AccountArea.root), from: folder) { self.isStopping }
-        guard !isStopping else { return }
-        let record = (try? folder.readFile(CPath(AccountArea.record), limit: AccountRecord.sizeLimit))
-            .flatMap { $0 }.flatMap { try? AccountRecord(bytes: $0) }
-        let end = record.map { max(($0.withdrawn ?? $0.expires).seconds, $0.created.seconds) + remember } ?? 0
-        if end <= clock.now().seconds {
-            try reaper.remove(name, from: store.withdrawn) { self.isStopping }
-        } else {
-            state.withLock { $0.due.insert((end, name)) }
-        }
+        guard case .live(let record)? = found else { return index.remove(account) }
+        if record.isLive(at: clock.now()) { return index.add(record) }
+        try withdraw(record, rewrite: false)
+        logger.info("account expired", metadata: ["account": "\(account)"])
     }
 }

@@ -15,12 +15,13 @@ final class AccountStore: Sendable {
 
     /// Opens the area and makes its work folders.
     ///
+    /// - Parameter rootMode: how the area itself is opened; tests take away what they want to see missed.
     /// - Throws: `configuration` when another ffsstaged serves it.
-    init(path: String) throws(Failure) {
+    init(path: String, rootMode: OpenMode = [.read, .directory]) throws(Failure) {
         self.path = path
         let isFree: Bool
         do throws(SystemError) {
-            root = try Descriptor.open(CPath(path), [.read, .directory])
+            root = try Descriptor.open(CPath(path), rootMode)
             building = try root.ensureDirectory(CPath(AccountArea.building), permissions: 0o750)
             withdrawn = try root.ensureDirectory(CPath(AccountArea.withdrawn), permissions: 0o750)
             let file = try root.open(".lock", [.readWrite, .create], permissions: 0o600)
@@ -73,6 +74,12 @@ final class AccountStore: Sendable {
     func publish(_ account: AccountID) throws(SystemError) {
         let name = CPath(account.text)
         try building.rename(name, to: root, name, ifExists: .refuse)
+    }
+
+    /// Takes a publication back; the account is one that is being built again.
+    func unpublish(_ account: AccountID) throws(SystemError) {
+        let name = CPath(account.text)
+        try root.rename(name, to: building, name, ifExists: .refuse)
     }
 
     /// Replaces the record of a living account, durably.

@@ -15,15 +15,19 @@ extension AccountKeeper {
                 logger.notice("removing an unfinished tree", metadata: ["name": "\(entry.name)"])
             }
         } catch { throw error.failure("cannot clear the account area's building folder") }
-        reapDiscarded()
+        reaper.reapDiscarded()
     }
 
     /// Reads every account's record; minutes of work for millions, so not before the daemon serves.
     func readArea() {
         do throws(SystemError) {
             let area = try store.root.open(".", [.read, .directory])
+            var seen = 0
             try area.forEachEntry { entry throws(SystemError) in
                 if let account = AccountArea.account(directory: entry.name.bytes) { read(account) }
+                seen += 1
+                // A large area takes minutes, and what was read of it goes on ending.
+                if seen % 1_024 == 0 { expire() }
                 return !isStopping
             }
             let withdrawn = try store.withdrawn.open(".", [.read, .directory])
@@ -68,17 +72,17 @@ extension AccountKeeper {
         } catch { throw error.failure("cannot look at account \(account)") }
     }
 
-    private func discard(_ account: AccountID, _ reason: String) throws(Failure) {
+    func discard(_ account: AccountID, _ reason: String) throws(Failure) {
         do { try store.discard(CPath(account.text), from: store.root) } catch {
             throw error.failure("cannot remove \(account), which \(reason)")
         }
         logger.warning("removing what is no account", metadata: ["name": "\(account)", "reason": "\(reason)"])
-        reapDiscarded()
+        reaper.reapDiscarded()
     }
 
     private func readWithdrawn(_ account: AccountID) {
         do throws(Failure) {
-            if let record = try store.record(of: account, in: store.withdrawn) { return schedule(record) }
+            if let record = try store.record(of: account, in: store.withdrawn) { return reaper.schedule(record) }
             try changing { () throws(Failure) in try discardWithdrawn(account) }
         } catch { logger.error("cannot read a withdrawn account: \(error)", metadata: ["account": "\(account)"]) }
     }
@@ -88,6 +92,6 @@ extension AccountKeeper {
         do { try store.discard(CPath(account.text), from: store.withdrawn) } catch {
             if error.errno != .noEntry { throw error.failure("cannot remove \(account)") }
         }
-        reapDiscarded()
+        reaper.reapDiscarded()
     }
 }

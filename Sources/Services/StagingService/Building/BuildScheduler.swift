@@ -1,3 +1,4 @@
+import DequeModule
 import FFSModel
 import SystemSupport
 
@@ -7,8 +8,8 @@ final class BuildScheduler: Sendable {
     typealias Task = @Sendable () -> Void
 
     private struct State {
-        var urgent = Queue<Task>()
-        var bulk = Queue<Task>()
+        var urgent = Deque<Task>()
+        var bulk = Deque<Task>()
         /// Urgent tasks taken since a bulk one.
         var urgentInARow = 0
         var isStopping = false
@@ -21,12 +22,13 @@ final class BuildScheduler: Sendable {
     /// After so many urgent tasks in a row a bulk one gets its turn.
     private static let fairness = 8
 
-    init(threads: Int, limit: Int) throws(Failure) {
+    /// - Parameter name: the threads', at most 12 bytes.
+    init(threads: Int, limit: Int, name: String) throws(Failure) {
         self.limit = limit
         state.withLock { $0.running = threads }
         for number in 0..<threads {
-            do { try SystemThread(name: "build-\(number)") { [self] in work() }.detach() } catch {
-                throw error.failure("cannot start a building thread")
+            do { try SystemThread(name: "\(name)-\(number)") { [self] in work() }.detach() } catch {
+                throw error.failure("cannot start a thread for \(name)")
             }
         }
     }
@@ -93,28 +95,5 @@ final class BuildScheduler: Sendable {
     func stop() {
         state.withLock(wake: .all) { $0.isStopping = true }
         _ = state.wait { $0.running == 0 ? true : nil }
-    }
-}
-
-/// First in, first out, without moving elements at each removal.
-struct Queue<Element> {
-    private var elements: [Element?] = []
-    private var head = 0
-
-    var isEmpty: Bool { head == elements.count }
-    var count: Int { elements.count - head }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func popFirst() -> Element? {
-        guard head < elements.count else { return nil }
-        let element = elements[head]
-        elements[head] = nil
-        head += 1
-        if head > 64, head * 2 > elements.count {
-            elements.removeFirst(head)
-            head = 0
-        }
-        return element
     }
 }

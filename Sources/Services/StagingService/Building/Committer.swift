@@ -17,26 +17,16 @@ final class Committer: Sendable {
         var hasStopped = false
     }
 
-    /// How a file system gives those two promises.
-    private enum Method {
-        /// One journal or log for all metadata, committed in order (ext4, XFS): when the records' data has been
-        /// written, the renames come after everything else in the journal, and an fsync(2) of the directory that
-        /// received them commits all of it, device cache included.
-        case journal
-        /// Anything else: syncfs(2) before the renames and after.
-        case wholeFileSystem
-    }
-
     private let store: AccountStore
-    private let method: Method
+    private let disk: CommitDisk
     private let state = Monitor(State())
 
-    init(store: AccountStore) throws(Failure) {
+    init(store: AccountStore, disk: CommitDisk) throws(Failure) {
         self.store = store
-        do throws(SystemError) {
-            method = ["ext4", "xfs"].contains(try store.root.space().typeName) ? .journal : .wholeFileSystem
-            try SystemThread(name: "commit") { [self] in work() }.detach()
-        } catch { throw error.failure("cannot start the committing thread") }
+        self.disk = disk
+        do throws(SystemError) { try SystemThread(name: "commit") { [self] in work() }.detach() } catch {
+            throw error.failure("cannot start the committing thread")
+        }
     }
 
     /// Takes over a job whose tree is complete.
@@ -45,27 +35,32 @@ final class Committer: Sendable {
     }
 
     private func work() {
-        while let round = next() {
-            do throws(SystemError) { try writeOut(round) } catch {
-                let failure = error.failure("cannot bring the account to disk")
-                for built in round { built.job.finish(.failure(failure)) }
-                continue
-            }
-            var published: [BuildJob] = []
-            for built in round {
-                do throws(SystemError) {
-                    try store.publish(built.job.record.account)
-                    published.append(built.job)
-                } catch { built.job.finish(.failure(error.failure("cannot publish the account"))) }
-            }
-            let result: Result<Void, Failure>
-            do throws(SystemError) {
-                try commitNames()
-                result = .success(())
-            } catch { result = .failure(error.failure("cannot bring the account to disk")) }
-            for job in published { job.finish(result) }
-        }
+        while let round = next() { commit(round) }
         state.withLock(wake: .all) { $0.hasStopped = true }
+    }
+
+    /// Bytes on disk, then names, then names on disk; only then is anybody told.
+    private func commit(_ round: [Built]) {
+        var published: [BuildJob] = []
+        for (built, failure) in zip(round, disk.bringFiles(round.map(\.written))) {
+            do throws(SystemError) {
+                if let failure { throw failure }
+                try store.publish(built.job.record.account)
+                published.append(built.job)
+            } catch { built.job.finish(.failure(error.failure("cannot publish the account"))) }
+        }
+        guard !published.isEmpty else { return }
+        do throws(SystemError) { try disk.bringNames() } catch {
+            // Nobody was told of them, and whether a power cut would keep them is not known: they go, and the same
+            // requests can be sent again. A later round that succeeds says nothing about this one's names.
+            let failure = error.failure("cannot bring the account to disk")
+            for job in published {
+                try? store.unpublish(job.record.account)
+                job.finish(.failure(failure))
+            }
+            return
+        }
+        for job in published { job.finish(.success(())) }
     }
 
     /// What was built since the last round; nil at the end.
@@ -75,20 +70,6 @@ final class Committer: Sendable {
             let built = state.built
             state.built = []
             return .some(built)
-        }
-    }
-
-    private func writeOut(_ round: [Built]) throws(SystemError) {
-        guard method == .journal else { return try store.root.syncFileSystem() }
-        // All on their way first, then the waiting.
-        for file in round.lazy.flatMap(\.written) { file.descriptor.startWriteback(0..<Int.max) }
-        for file in round.lazy.flatMap(\.written) { try file.descriptor.writeOut() }
-    }
-
-    private func commitNames() throws(SystemError) {
-        switch method {
-        case .journal: try store.root.sync()
-        case .wholeFileSystem: try store.root.syncFileSystem()
         }
     }
 

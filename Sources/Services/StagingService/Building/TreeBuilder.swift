@@ -84,9 +84,9 @@ struct TreeBuilder: Sendable {
     ) throws(Failure) {
         try plan.files.withUnsafeBufferPointer { all throws(Failure) in
             for file in all[files] {
-                let name = plan.strings[file.name]
+                let name = plan.strings[Int(file.name)]
                 if file.object >= 0 {
-                    try linker.link(file.object, of: plan.objects, to: folder, name)
+                    try linker.link(Int(file.object), of: plan.objects, to: folder, name)
                 } else {
                     try createEmpty(name, in: folder)
                 }
@@ -111,10 +111,12 @@ struct TreeBuilder: Sendable {
             }
         }
         var written: [WrittenFile] = []
+        var sums: [UInt8] = []
+        if job.plans.count > 1 {
+            for plan in job.plans { sums += try linker.content(plan.objects.digests[plan.sums]) }
+        }
         do throws(SystemError) {
             if job.plans.count > 1 {
-                var sums: [UInt8] = []
-                for plan in job.plans { sums += ChecksumFile.render(plan.manifest, folder: plan.item.folder) }
                 written.append(try write(sums, AccountArea.sums, 0o444, in: job.tree.root))
             }
             written.append(try write(job.record.serialized(), AccountArea.record, 0o640, in: job.tree.account))

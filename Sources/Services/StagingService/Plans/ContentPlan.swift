@@ -1,5 +1,6 @@
 import FFSModel
 import Repository
+import Requests
 import StoredFormats
 import Synchronization
 import SystemSupport
@@ -16,15 +17,18 @@ final class ContentPlan: Sendable {
         let files: Range<Int>
     }
 
+    /// Eight bytes, as there may be millions.
     struct File: Sendable {
         /// Offset of the file name's C string.
-        let name: Int
+        let name: UInt32
         /// Number of its object; -1 for an empty file, which is created.
-        let object: Int
+        let object: Int32
     }
 
     let item: Item
-    let manifest: Manifest
+    let fileCount: Int
+    /// Bytes of all files.
+    let bytes: Int
     /// The index entry: while its inode is the one in the index, the plan is current.
     let entry: FileStatus
     /// Keeps that inode from being reused.
@@ -37,17 +41,7 @@ final class ContentPlan: Sendable {
     /// Number in `objects` of this version's own SHA256SUMS, used when an account holds nothing else.
     let sums: Int
     /// What replies list.
-    let listing: [StagedEntry]
-
-    /// A file as replies show it, relative to the account's root.
-    struct StagedEntry: Sendable {
-        let path: RelativePath
-        let size: Int
-        let digest: ContentDigest
-    }
-
-    var fileCount: Int { manifest.rows.count }
-    var bytes: Int { manifest.totalSize }
+    let listing: [StagedFile]
 
     /// - Throws: `corrupt` when the manifest is damaged or an object is missing or of the wrong size.
     init(
@@ -55,7 +49,8 @@ final class ContentPlan: Sendable {
         repository: Repository
     ) throws(Failure) {
         self.item = item
-        self.manifest = manifest
+        fileCount = manifest.rows.count
+        bytes = manifest.totalSize
         do { entry = try opened.status() } catch { throw error.failure("cannot look at the manifest") }
         self.opened = opened
         var layout = PlanLayout(manifest: manifest)
@@ -64,24 +59,24 @@ final class ContentPlan: Sendable {
         files = layout.files
         strings = CStringArena(layout.strings)
         objects = try ObjectSlots(layout.digests, sizes: layout.sizes, of: item, in: repository)
-        listing = Self.listing(of: manifest, in: item.folder)
+        listing = Self.listing(
+            of: manifest.rows.indices.lazy.prefix(StagedAccount.listedFiles).map(manifest.file), in: item.folder)
     }
 
-    /// The first files, as many as fit a reply: at most 500, and a document may have 1 MiB.
-    private static func listing(of manifest: Manifest, in folder: String) -> [StagedEntry] {
-        var entries: [StagedEntry] = []
+    /// The first files relative to the account's root, as many as fit a reply: a document may have 1 MiB.
+    static func listing(of files: some Sequence<Manifest.File>, in folder: String) -> [StagedFile] {
+        var listed: [StagedFile] = []
         var room = 700_000
-        for index in manifest.rows.indices.prefix(500) {
-            let file = manifest.file(at: index)
+        for file in files {
             // `&quot;` and `&#x10FFFF;` are the longest stand-ins for one byte of plain and of other text.
             let specials = file.path.bytes.count { !$0.isASCIILetterOrDigit && !"-._/ ".utf8.contains($0) }
             room -= 200 + folder.utf8.count + file.path.bytes.count + 9 * specials
             guard room > 0, let path = try? RelativePath(bytes: Array("\(folder)/".utf8) + file.path.bytes) else {
                 break
             }
-            entries.append(StagedEntry(path: path, size: file.size, digest: file.digest))
+            listed.append(StagedFile(path: path, size: file.size, digest: file.digest))
         }
-        return entries
+        return listed
     }
 }
 
@@ -160,7 +155,8 @@ private struct PlanLayout {
         let path = manifest.path(of: row)
         let name = path.lastIndex(of: UInt8(ascii: "/")).map { path[($0 + 1)...] } ?? path
         let number = row.size == 0 ? -1 : object(row.digest, size: row.size)
-        files.append(ContentPlan.File(name: string(name), object: number))
+        // A manifest of 512 MiB cannot hold more of either.
+        files.append(ContentPlan.File(name: UInt32(string(name)), object: Int32(number)))
     }
 
     /// The number of an object, which several files may share. Size 0: not known.

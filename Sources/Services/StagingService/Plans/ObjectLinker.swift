@@ -131,5 +131,13 @@ final class ObjectLinker: Sendable {
         } catch { throw error.failure("cannot store SHA256SUMS in the repository") }
     }
 
+    /// The bytes of a SHA256SUMS object.
+    func content(_ digest: ContentDigest) throws(Failure) -> [UInt8] {
+        let object = try repository.open(digest)
+        do { return try object.readAll(limit: Repository.manifestSizeLimit) ?? [] } catch {
+            throw error.failure("cannot read the repository's object \(digest)")
+        }
+    }
+
     func stop() { replicas.stop() }
 }

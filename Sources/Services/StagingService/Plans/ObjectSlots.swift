@@ -3,16 +3,13 @@ import Repository
 import Synchronization
 import SystemSupport
 
-/// The objects of one plan: their names as C strings, the replica that is linked at present, and how many links
+/// The objects of one plan: their digests, the replica that is linked at present, and how many links
 /// it has as far as this plan knows. The file system has the last word (EMLINK).
 final class ObjectSlots: @unchecked Sendable {
-    // Sendable: `names` is written once in init; `slots` are atomics at fixed addresses.
-    private let names: UnsafeMutablePointer<CChar>
+    // Sendable: `slots` are atomics at fixed addresses, all else is never changed.
     private let slots: UnsafeMutablePointer<Atomic<UInt64>>
     let digests: [ContentDigest]
 
-    /// 64 digits and the NUL.
-    private static let nameSize = 65
     /// A slot's value: the replica's number above, its links below.
     private static let linkBits: UInt64 = 40
 
@@ -22,21 +19,45 @@ final class ObjectSlots: @unchecked Sendable {
     /// - Throws: `corrupt` naming the object that is missing or of another size.
     init(_ digests: [ContentDigest], sizes: [Int], of item: Item, in repository: Repository) throws(Failure) {
         self.digests = digests
-        names = .allocate(capacity: digests.count * Self.nameSize)
-        slots = .allocate(capacity: digests.count)
+        var links: [Int] = []
+        links.reserveCapacity(digests.count)
         for (number, digest) in digests.enumerated() {
-            let name = names + number * Self.nameSize
-            for (index, digit) in digest.hex.enumerated() { (name + index).initialize(to: CChar(bitPattern: digit)) }
-            (name + 64).initialize(to: 0)
-            let links = try Self.links(digest, size: sizes[number], of: item, in: repository, name)
-            (slots + number).initialize(to: Atomic(UInt64(links)))
+            links.append(
+                try Self.withName(digest) { name throws(Failure) in
+                    try Self.links(digest, size: sizes[number], of: item, in: repository, name)
+                })
         }
+        slots = .allocate(capacity: digests.count)
+        for (number, count) in links.enumerated() { (slots + number).initialize(to: Atomic(UInt64(count))) }
     }
 
     deinit {
         slots.deinitialize(count: digests.count)
         slots.deallocate()
-        names.deallocate()
+    }
+
+    /// Calls `body` with the digest's 64 hexadecimal digits as a C string, which costs less than keeping it.
+    private static func withName<Result, E: Error>(
+        _ digest: ContentDigest, _ body: (UnsafePointer<CChar>) throws(E) -> Result
+    ) throws(E) -> Result {
+        /// Eight digits in the order of memory.
+        func digits(_ word: UInt64, _ shift: UInt64) -> UInt64 {
+            var all: UInt64 = 0
+            for place in 0..<8 as Range<UInt64> {
+                let digit = word >> (shift + 28 - 4 * place) & 15
+                all |= (digit < 10 ? 0x30 + digit : 0x61 + digit - 10) << (8 * place)
+            }
+            return all.littleEndian
+        }
+        let words = digest.words
+        let name = (
+            digits(words.0, 32), digits(words.0, 0), digits(words.1, 32), digits(words.1, 0), digits(words.2, 32),
+            digits(words.2, 0), digits(words.3, 32), digits(words.3, 0), 0 as UInt64
+        )
+        return try withUnsafePointer(to: name) { pointer throws(E) in
+            // 64 digits and a NUL, at the start of 72 bytes.
+            try body(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
+        }
     }
 
     private static func links(
@@ -78,8 +99,7 @@ final class ObjectSlots: @unchecked Sendable {
 
     /// Calls `body` with the file name of a replica in its bucket.
     func withName<Result>(_ number: Int, replica: Int, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        let name = UnsafePointer(names + number * Self.nameSize)
-        if replica == 0 { return body(name) }
+        if replica == 0 { return Self.withName(digests[number], body) }
         return CPath("\(digests[number]).\(replica)").withCString(body)
     }
 }

@@ -1,5 +1,6 @@
 import FFSModel
 import Repository
+import Requests
 import StoredFormats
 import Synchronization
 import SystemSupport
@@ -18,28 +19,65 @@ final class PlanCache: Sendable {
 
     private let state = Mutex(State())
 
-    /// Rows of all plans together, some 300 bytes each.
+    /// Rows of all plans together, some 80 bytes each.
     private static let rowLimit = 2_000_000
+    /// Bytes of a manifest that is read at once: some 2,500 files, ten milliseconds.
+    private static let smallManifest = 256 << 10
+    /// Bytes in which the files that a reply lists are found.
+    private static let headBytes = 1 << 20
 
     init(linker: ObjectLinker, clock: @escaping @Sendable () -> Timestamp) {
         self.linker = linker
         self.clock = clock
     }
 
-    /// The plan for `item`, as the index has it now.
+    /// The plans for `items`, as the index has them now: those kept, and small ones read on the spot. nil when a large one
+    /// has to be read, which is ``loaded(_:)``'s work.
     ///
-    /// - Throws: `notFound` when the version is not published here, `corrupt`.
-    func plan(for item: Item) throws(Failure) -> ContentPlan {
+    /// - Throws: `notFound` when a version is not published here, `corrupt`.
+    func atHand(_ items: [Item]) throws(Failure) -> [ContentPlan]? {
+        var plans: [ContentPlan] = []
+        for item in items {
+            let entry = try entry(of: item)
+            if let plan = recall(item, entry) {
+                plans.append(plan)
+            } else if entry.size <= Self.smallManifest {
+                plans.append(try load(item))
+            } else {
+                return nil
+            }
+        }
+        return plans
+    }
+
+    /// The same, however long it takes. Called by one thread, so that none is read twice.
+    func loaded(_ items: [Item]) throws(Failure) -> [ContentPlan] {
+        var plans: [ContentPlan] = []
+        for item in items {
+            if let plan = recall(item, try entry(of: item)) { plans.append(plan) } else { plans.append(try load(item)) }
+        }
+        return plans
+    }
+
+    /// The first files of `item`, from its plan or from the head of its manifest; none when it is no longer published.
+    func listing(of item: Item) -> [StagedFile] {
+        do throws(Failure) {
+            if let plan = recall(item, try entry(of: item)) { return plan.listing }
+            return ContentPlan.listing(
+                of: try repository.manifestHead(
+                    of: item, bytes: Self.headBytes, files: StagedAccount.listedFiles), in: item.folder)
+        } catch { return [] }
+    }
+
+    /// Plans kept.
+    var count: Int { state.withLock { $0.plans.count } }
+
+    private func entry(of item: Item) throws(Failure) -> FileStatus {
         let entry: FileStatus?
         do { entry = try repository.versionStatus(item) } catch { throw Repository.missing(item, error) }
-        guard let entry else {
-            forget(item)
-            throw Repository.missing(item, SystemError("statx", .noEntry))
-        }
-        if let known = recall(item), known.entry.isSameFile(as: entry) { return known }
-        let plan = try load(item)
-        remember(plan)
-        return plan
+        if let entry { return entry }
+        forget(item)
+        throw Repository.missing(item, SystemError("statx", .noEntry))
     }
 
     private func load(_ item: Item) throws(Failure) -> ContentPlan {
@@ -49,13 +87,16 @@ final class PlanCache: Sendable {
         let sums = ChecksumFile.render(manifest, folder: item.folder)
         let digest = ContentDigest.sha256(of: sums)
         try linker.store(sums, as: digest, modified: clock())
-        return try ContentPlan(
+        let plan = try ContentPlan(
             item: item, opened: opened, manifest: manifest, sumsDigest: digest, repository: repository)
+        remember(plan)
+        return plan
     }
 
-    private func recall(_ item: Item) -> ContentPlan? {
+    /// The plan that is kept, if it was made of the manifest that `entry` is.
+    private func recall(_ item: Item, _ entry: FileStatus) -> ContentPlan? {
         state.withLock { state in
-            guard let plan = state.plans[item]?.plan else { return nil }
+            guard let plan = state.plans[item]?.plan, plan.entry.isSameFile(as: entry) else { return nil }
             state.uses += 1
             state.plans[item]?.used = state.uses
             return plan

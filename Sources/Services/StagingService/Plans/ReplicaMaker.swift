@@ -1,3 +1,4 @@
+import DequeModule
 import FFSModel
 import Repository
 import SystemSupport
@@ -6,7 +7,7 @@ import SystemSupport
 /// large object is a copy that takes seconds, and nobody should have to wait for it.
 final class ReplicaMaker: Sendable {
     private struct State {
-        var queue = Queue<ContentDigest>()
+        var queue = Deque<ContentDigest>()
         /// Queued or being made.
         var wanted: Set<ContentDigest> = []
         /// How the last attempt ended, for those who wait; nil: well.

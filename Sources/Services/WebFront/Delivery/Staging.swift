@@ -98,7 +98,7 @@ extension WebFront {
         try await check(session, visit)
         var rows: [StageList.Row] = []
         while true {
-            let page = try await staging.list(customer: session.customer, after: rows.last?.account, trace: visit.trace)
+            let page = try await staging.list(customer: session.customer, after: rows.last, trace: visit.trace)
             rows += page.rows
             guard page.more, !page.rows.isEmpty, rows.count < Self.mostAccounts else { break }
         }
