@@ -16,5 +16,7 @@ struct HostTests {
 
     @Test(.timeLimit(.minutes(10))) func oneHost() async throws { try await scenario("one-host") }
 
+    @Test(.timeLimit(.minutes(10))) func threeHosts() async throws { try await scenario("three-hosts") }
+
     @Test(.timeLimit(.minutes(10))) func withoutSystemd() async throws { try await scenario("without-systemd") }
 }
