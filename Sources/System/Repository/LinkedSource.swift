@@ -8,7 +8,7 @@ struct LinkedSource {
     /// What it was when it was looked at.
     let status: FileStatus
 
-    var isBusy: SystemError { SystemError("linkat", .textBusy, path: printablePath(path.bytes)) }
+    var isBusy: SystemError { SystemError("linkat", .textBusy, path: printable(path.bytes)) }
 }
 
 /// Taking a source's own inode into the repository: from then on nobody may change its bytes.
