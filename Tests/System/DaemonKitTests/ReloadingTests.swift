@@ -7,6 +7,11 @@ import Testing
 @testable import DaemonKit
 
 @Suite struct ReloadingTests {
+    private final class Shared<Value: Sendable>: Sendable {
+        let value: Mutex<Value>
+        init(_ value: Value) { self.value = Mutex(value) }
+    }
+
     /// Name of the calling thread, as ps(1) shows it.
     private static func threadName() -> String {
         let bytes = try? Descriptor.open("/proc/thread-self/comm", .read).readAll(limit: 64)
@@ -16,37 +21,37 @@ import Testing
     /// The control socket's handlers begin on an event loop.
     @Test func aReloadLeavesTheEventLoop() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let names = Mutex<[String]>([])
+        let names = Shared<[String]>([])
         try await loop.submit {
             Task.immediate {
                 try await ReloadThread.run {
-                    names.withLock { $0.append(Self.threadName()) }
+                    names.value.withLock { $0.append(Self.threadName()) }
                     await Task.yield()
-                    names.withLock { $0.append(Self.threadName()) }
+                    names.value.withLock { $0.append(Self.threadName()) }
                 }
             }
         }.get().value
-        #expect(names.withLock { $0 } == ["reload", "reload"])
+        #expect(names.value.withLock { $0 } == ["reload", "reload"])
     }
 
     @Test func aHangingEventLoopIsNotProven() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         await EventLoopProof.prove(group)
         let isReleased = Monitor(false)
-        let isProven = Atomic(false)
+        let isProven = Shared(false)
         let hanging = group.next()
         hanging.execute { _ = isReleased.wait { $0 ? true : nil } }
         let proof = Task {
             await EventLoopProof.prove(group)
-            isProven.store(true, ordering: .relaxed)
+            isProven.value.withLock { $0 = true }
         }
         // The other loop has answered by now; the hanging one cannot have.
         try await Task.sleep(for: .milliseconds(50))
-        let early = isProven.load(ordering: .relaxed)
+        let early = isProven.value.withLock { $0 }
         #expect(!early)
         isReleased.withLock(wake: .all) { $0 = true }
         await proof.value
-        let late = isProven.load(ordering: .relaxed)
+        let late = isProven.value.withLock { $0 }
         #expect(late)
         try await group.shutdownGracefully()
     }
