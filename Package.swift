@@ -179,7 +179,7 @@ let package = Package(
             "ffsctl",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
-                "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport",
+                "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport", "TLSEngine",
                 argumentParser, logging,
                 subprocess,
             ]),
@@ -223,7 +223,12 @@ let package = Package(
                 "CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", "TestSupport", nioCore, nioPosix,
                 logging,
             ]),
-        tests("System", "DaemonKit", ["DaemonKit", "ConfigurationSchema", "FFSModel", logging, coreMetrics]),
+        tests(
+            "System", "DaemonKit",
+            [
+                "DaemonKit", "ConfigurationSchema", "SystemSupport", "FFSModel", logging, coreMetrics, nioCore,
+                nioPosix,
+            ]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel", "TestSupport"]),
         tests(
             "Services", "AuthService",
@@ -254,7 +259,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "Clients",
-                "StoredFormats", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
+                "StoredFormats", "SystemSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
         .testTarget(

@@ -18,6 +18,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
@@ -198,3 +199,9 @@ int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size
 }
 
 uint32_t ffs_umask(uint32_t mask) { return umask(mask); }
+
+int ffs_clock_is_kept(void) {
+    struct timex state = {0};
+    int result = adjtimex(&state);
+    return result < 0 ? -errno : result != TIME_ERROR;
+}

@@ -56,24 +56,28 @@ struct AccountCommand: AsyncParsableCommand {
 
         func run(_ session: Session) async throws {
             let wanted = limit == 0 ? Int.max : limit
-            var rows: [StageList.Row] = []
+            var writer = TableWriter(["account", "customer", "items", "created", "expires"], session.output)
+            var last: StageList.Row?
+            var count = 0
             var hasMore = true
-            while hasMore, rows.count < wanted {
+            while hasMore, count < wanted {
                 let page = try await session.staging.list(
-                    customer: customer, after: rows.last, limit: min(500, wanted - rows.count))
-                rows += page.rows
-                hasMore = page.more && !page.rows.isEmpty
+                    customer: customer, after: last, limit: min(500, wanted - count))
+                writer.add(page.rows.map(Self.values))
+                count += page.rows.count
+                last = page.rows.last
+                hasMore = page.more && last != nil
             }
-            session.output.table(
-                ["account", "customer", "items", "created", "expires"],
-                rows.map { row in
-                    [
-                        .name(row.account), .name(row.customer),
-                        .list(row.items.map { .text("\($0.product) \($0.version)") }), .moment(row.created),
-                        .moment(row.expires),
-                    ]
-                }, empty: customer.map { "No accounts of \($0)." } ?? "No accounts.")
+            writer.finish(empty: customer.map { "No accounts of \($0)." } ?? "No accounts.")
             if hasMore { session.output.note("There are more; say --limit 0 for all.") }
+        }
+
+        private static func values(_ row: StageList.Row) -> [Value] {
+            [
+                .name(row.account), .name(row.customer),
+                .list(row.items.map { .text("\($0.product) \($0.version)") }), .moment(row.created),
+                .moment(row.expires),
+            ]
         }
     }
 

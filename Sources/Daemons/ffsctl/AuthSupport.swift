@@ -23,6 +23,27 @@ extension Session {
     }
 }
 
+extension Session {
+    /// Prints a list of ffsauthd's page by page, as it comes.
+    ///
+    /// - Parameters:
+    ///   - limit: rows.
+    ///   - values: a row's cells; nil leaves it out.
+    func print<Request: PagedRequest>(
+        _ request: Request, _ columns: [String], limit: Int = .max, empty: String,
+        values: (Request.Row) -> [Value]?
+    ) async throws {
+        var writer = TableWriter(columns, output)
+        var rest = limit
+        try await auth.pages(of: request) { rows in
+            writer.add(rows.prefix(rest).compactMap(values))
+            rest -= min(rest, rows.count)
+            return rest > 0
+        }
+        writer.finish(empty: empty)
+    }
+}
+
 /// A name on the command line; what is wrong with it is said by its own rule.
 func parsedName<N: Name>(_ text: String) throws -> N {
     do { return try N(text) } catch { throw ValidationError("\(error)") }

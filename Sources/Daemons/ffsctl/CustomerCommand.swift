@@ -48,9 +48,9 @@ struct CustomerCommand: AsyncParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            let rows = try await session.auth.rows(of: CustomerList(limit: 500))
-            session.output.table(
-                CustomerRecord.columns, rows.map(\.values), empty: "No customers yet; `ffsctl customer add` makes one.")
+            try await session.print(
+                CustomerList(limit: 500), CustomerRecord.columns,
+                empty: "No customers yet; `ffsctl customer add` makes one.", values: { $0.values })
         }
     }
 

@@ -64,11 +64,9 @@ struct EntitlementCommand: AsyncParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            let rows = try await session.auth.rows(
-                of: EntitlementList(customer: customer, product: product, all: all, limit: 500))
-            session.output.table(
-                EntitlementRecord.columns, rows.map(\.values),
-                empty: "No entitlements; `ffsctl entitlement grant` makes one.")
+            try await session.print(
+                EntitlementList(customer: customer, product: product, all: all, limit: 500), EntitlementRecord.columns,
+                empty: "No entitlements; `ffsctl entitlement grant` makes one.", values: { $0.values })
         }
     }
 

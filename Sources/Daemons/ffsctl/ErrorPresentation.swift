@@ -20,7 +20,7 @@ extension FFSCtl {
                 Terminal.write(Value.record([.init("error", .record(fields))]).json + "\n", to: .error)
             } else {
                 for line in failure.description.split(separator: "\n") {
-                    Terminal.write("ffsctl: \(visible(String(line)))\n", to: .error)
+                    Terminal.write("ffsctl: \(printable(line.utf8))\n", to: .error)
                 }
             }
             Glibc.exit(failure.code.exitStatus)

@@ -32,7 +32,7 @@ struct FTPCommand: AsyncParsableCommand {
                         .text(row.id), .text(row.service.rawValue), .text(row.peer), .seconds(row.seconds),
                         Value(row.account) { .text($0) }, Value(row.tls) { .text($0) },
                         Value(row.bytes) { .bytes($0) }, Value(row.rate) { .bytes($0) },
-                        Value(row.path) { .text(printablePath($0.bytes)) },
+                        Value(row.path) { .text(printable($0.bytes)) },
                     ]
                 }, empty: "Nobody is connected.")
         }

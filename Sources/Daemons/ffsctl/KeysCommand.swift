@@ -11,11 +11,15 @@ struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys", abstract: "Make, show and rotate the key bags of the commlink.",
         discussion: """
+            To join two hosts: ffsctl keys link on one, carry the file, ffsctl keys accept on the other.
+
             To rotate without a failed transaction: stage the same bag on every host of the link and reload the \
             daemons, activate it on every host and reload, retire the previous one once its time is over. \
             See ffs-keybag(5).
             """,
-        subcommands: [Generate.self, Show.self, Stage.self, Activate.self, Retire.self])
+        subcommands: [
+            LinkHosts.self, Accept.self, Generate.self, Show.self, Stage.self, Activate.self, Retire.self,
+        ])
 
     struct Generate: OperatorCommand {
         static let configuration = CommandConfiguration(
@@ -150,12 +154,12 @@ struct KeyedLink: ExpressibleByArgument, CaseIterable {
 }
 
 extension Session {
-    fileprivate func keyBags(_ link: KeyedLink) -> KeyBagDirectory {
+    func keyBags(_ link: KeyedLink) -> KeyBagDirectory {
         KeyBagDirectory(path: configuration[Options.Keys.directory], link: link.link)
     }
 }
 
-private func freshBag(_ link: KeyedLink, count: Int) throws(Failure) -> KeyBag {
+func freshBag(_ link: KeyedLink, count: Int) throws(Failure) -> KeyBag {
     var random = SystemRandomNumberGenerator()
     do {
         return try KeyBag.generate(
@@ -164,7 +168,7 @@ private func freshBag(_ link: KeyedLink, count: Int) throws(Failure) -> KeyBag {
 }
 
 /// What may be shown of a bag: no key.
-private func fields(of bag: KeyBag) -> [Value.Field] {
+func fields(of bag: KeyBag) -> [Value.Field] {
     [
         .init("link", .text(bag.link)), .init("id", .name(bag.id)), .init("created", .moment(bag.created)),
         .init("keys", .number(bag.count)), .init("fingerprint", .text(bag.fingerprint)),

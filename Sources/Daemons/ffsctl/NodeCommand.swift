@@ -30,9 +30,9 @@ struct NodeCommand: AsyncParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            let rows = try await session.auth.rows(of: NodeList(limit: 500))
-            session.output.table(
-                NodeRecord.columns, rows.map(\.values), empty: "No nodes yet; `ffsctl node add` makes one known.")
+            try await session.print(
+                NodeList(limit: 500), NodeRecord.columns, empty: "No nodes yet; `ffsctl node add` makes one known.",
+                values: { $0.values })
         }
     }
 

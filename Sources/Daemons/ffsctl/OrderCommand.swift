@@ -23,10 +23,9 @@ struct OrderCommand: AsyncParsableCommand {
         func run(_ session: Session) async throws {
             let wanted = limit == 0 ? Int.max : limit
             let page = min(wanted, PageBudget.limits.upperBound)
-            let rows = try await session.auth.rows(of: OrderList(customer: customer, limit: page), limit: wanted)
-            session.output.table(
-                OrderRecord.columns, rows.map(\.values),
-                empty: customer.map { "No orders of \($0)." } ?? "No orders yet.")
+            try await session.print(
+                OrderList(customer: customer, limit: page), OrderRecord.columns, limit: wanted,
+                empty: customer.map { "No orders of \($0)." } ?? "No orders yet.", values: { $0.values })
         }
     }
 }

@@ -16,27 +16,9 @@ struct Output: Sendable {
     /// Rows of equal shape. `columns` are JSON's keys, and in capitals the headings for people.
     /// An empty table says `empty` on standard error and is `[]` in JSON.
     func table(_ columns: [String], _ rows: [[Value]], empty: String = "Nothing to list.") {
-        if json {
-            let records = rows.map { row in Value.record(zip(columns, row).map { Value.Field($0, $1) }) }
-            return line("[" + records.map { "\n  " + $0.json }.joined(separator: ",") + (rows.isEmpty ? "]" : "\n]"))
-        }
-        guard !rows.isEmpty else { return note(empty) }
-        let texts = rows.map { $0.map(\.display) }
-        let widths = columns.indices.map { index in
-            max(columns[index].count, texts.map { $0[index].count }.max() ?? 0)
-        }
-        let flushRight = columns.indices.map { index in
-            rows.contains { $0[index].isNumeric } && rows.allSatisfy { $0[index].isNumeric || $0[index] == .none }
-        }
-        func set(_ cells: [String], style: (String) -> String) -> String {
-            cells.indices.map { index -> String in
-                let padding = String(repeating: " ", count: widths[index] - cells[index].count)
-                if flushRight[index] { return padding + style(cells[index]) }
-                return style(cells[index]) + (index == cells.count - 1 ? "" : padding)
-            }.joined(separator: "  ")
-        }
-        line(set(columns.map { $0.uppercased() }, style: bold))
-        for row in texts { line(set(row, style: coloured)) }
+        var writer = TableWriter(columns, self)
+        writer.add(rows)
+        writer.finish(empty: empty)
     }
 
     /// One thing with its properties: `name  value` lines, or one JSON object.
@@ -79,7 +61,7 @@ struct Output: Sendable {
 
     /// What a command has done: the sentence for people, the fields in JSON.
     func done(_ sentence: String, _ fields: [Value.Field]) {
-        line(json ? Value.record(fields).json : visible(sentence))
+        line(json ? Value.record(fields).json : printable(sentence.utf8))
     }
 
     /// Text as it is, such as a sample file; with `--json`, a JSON string.
@@ -90,7 +72,7 @@ struct Output: Sendable {
 
     /// A remark on standard error; not with `--json`.
     func note(_ sentence: String) {
-        if !json { Terminal.write(visible(sentence) + "\n", to: .error) }
+        if !json { Terminal.write(printable(sentence.utf8) + "\n", to: .error) }
     }
 
     /// A bar for long work, counted in bytes; silent unless standard error is a terminal and there is no `--json`.
@@ -98,14 +80,17 @@ struct Output: Sendable {
         Progress(title: title, total: total, shown: !json && Terminal.isTerminal(.error))
     }
 
-    private func line(_ text: String) { Terminal.write(text + "\n", to: .output) }
+    /// A part of a line that others go on with.
+    func raw(_ text: String) { Terminal.write(text, to: .output) }
 
-    private func bold(_ text: String) -> String { styled("1", text) }
+    func line(_ text: String) { Terminal.write(text + "\n", to: .output) }
+
+    func bold(_ text: String) -> String { styled("1", text) }
 
     /// The words that say how things stand, in their colours.
-    private func coloured(_ word: String) -> String {
+    func coloured(_ word: String) -> String {
         switch word {
-        case "ok", "up": styled("32", word)
+        case "ok", "up", "reloaded": styled("32", word)
         case "warning": styled("33", word)
         case "error", "down": styled("31", word)
         default: word

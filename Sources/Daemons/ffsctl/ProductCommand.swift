@@ -8,7 +8,7 @@ struct ProductCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "product",
         abstract: "Publish, show and withdraw products and their versions.",
-        subcommands: [Publish.self, List.self, Show.self, Set.self, Withdraw.self])
+        subcommands: [Publish.self, Register.self, List.self, Show.self, Set.self, Withdraw.self])
 
     struct List: OperatorCommand {
         static let configuration = CommandConfiguration(abstract: "List products and their versions.")
@@ -17,16 +17,16 @@ struct ProductCommand: AsyncParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            let rows = try await session.auth.rows(of: ProductList(limit: 500))
-                .filter { all || $0.status == .published }
-            session.output.table(
-                ["product", "version", "title", "size", "files", "released", "status"],
-                rows.map { row in
-                    [
-                        .name(row.item.product), .name(row.item.version), .text(row.title), .bytes(row.size),
-                        .number(row.files), .moment(row.released), .text(row.status.rawValue),
-                    ]
-                }, empty: "No products yet; `ffsctl product publish` makes one.")
+            try await session.print(
+                ProductList(limit: 500), ["product", "version", "title", "size", "files", "released", "status"],
+                empty: "No products yet; `ffsctl product publish` makes one."
+            ) { row in
+                guard all || row.status == .published else { return nil }
+                return [
+                    .name(row.item.product), .name(row.item.version), .text(row.title), .bytes(row.size),
+                    .number(row.files), .moment(row.released), .text(row.status.rawValue),
+                ]
+            }
         }
     }
 

@@ -10,7 +10,8 @@ extension ProductCommand {
         static let configuration = CommandConfiguration(
             abstract: "Put a file or a folder into the repository as a version, and offer it.",
             discussion: """
-                Run it on the storage host that holds the repository, as root or as its owner. All or nothing: until \
+                Run it on the storage host that holds the repository, as root or as its owner. Where ffsauthd is on \
+                another host, a file is written that ffsctl product register takes there. All or nothing: until \
                 the end nothing is visible. Publishing the same content again changes nothing and mends what is \
                 missing. Symbolic links, devices, FIFOs, sockets and set-user-id files are refused, and so are the \
                 kernel's own files (/proc) and FFS's folders.
@@ -24,6 +25,11 @@ extension ProductCommand {
         @Flag(help: "Give the files themselves to the repository, read-only, instead of copying them.")
         var link = false
         @Flag(help: "Take the place of other content that is published under this version.") var replace = false
+        @Option(
+            help: ArgumentHelp(
+                "On a host without ffsauthd: write what ffsctl product register needs there to this file.",
+                valueName: "file"))
+        var manifest: String?
         @Flag(help: "Only put it into the repository; ffsauthd is not asked, and nobody can order it.")
         var noRegister = false
         @OptionGroup var global: GlobalOptions
@@ -33,6 +39,9 @@ extension ProductCommand {
         func validate() throws {
             try Self.check("--title", title, bytes: ContentRegister.titleBytes)
             try Self.check("--summary", summary, bytes: ContentRegister.summaryBytes)
+            guard !noRegister || manifest == nil else {
+                throw ValidationError("--manifest is for offering it; leave out --no-register")
+            }
             guard !noRegister || (title == nil && summary == nil) else {
                 throw ValidationError("--title and --summary need ffsauthd: leave out --no-register")
             }
@@ -49,7 +58,8 @@ extension ProductCommand {
 
         func run(_ session: Session) async throws {
             let repository = try session.repository()
-            if !noRegister { try await makeSureOfAuth(session) }
+            let carries = try manifest != nil || !roles().contains(.internal)
+            if !noRegister, !carries { try await makeSureOfAuth(session) }
             let source = try SourceTree(path: path)
             if let (count, example) = source.privateFiles {
                 session.output.note(
@@ -67,7 +77,24 @@ extension ProductCommand {
                 session.output.note("Stopped; nothing was published.")
                 throw session.interrupted
             }
+            if carries, !noRegister { return try carry(published, session.output) }
             report(published, noRegister ? nil : try await register(published, session), session.output)
+        }
+
+        private func registration(_ published: PublishedVersion) -> ContentRegister {
+            ContentRegister(
+                product: product, version: version, title: title, summary: summary, manifest: published.manifest,
+                size: published.bytes, files: published.fileCount, replace: replace)
+        }
+
+        /// ffsauthd is on another host: what it has to know goes there in a file.
+        private func carry(_ published: PublishedVersion, _ output: Output) throws {
+            let file = manifest ?? "\(product)-\(version).manifest"
+            try RegistrationFile.write(registration(published), to: file)
+            report(published, nil, output, file: file)
+            output.note(
+                "Carry \(file) to the host that runs ffsauthd and run there: ffsctl product register --manifest \(file)"
+            )
         }
 
         /// Better to learn now than after an hour of copying that nobody will register it.
@@ -75,7 +102,8 @@ extension ProductCommand {
             do { _ = try await session.auth.ping() } catch {
                 throw Failure(
                     error.code,
-                    "\(error.text); without ffsauthd on this host, publish with --no-register", cause: error.cause)
+                    "\(error.text); where ffsauthd is on another host, publish with --manifest FILE, or with --no-register to offer it later",
+                    cause: error.cause)
             }
         }
 
@@ -83,11 +111,7 @@ extension ProductCommand {
             _ published: PublishedVersion, _ session: Session
         ) async throws(Failure) -> ContentRegister.Reply {
             do {
-                return try await session.auth.send(
-                    ContentRegister(
-                        product: product, version: version, title: title, summary: summary,
-                        manifest: published.manifest, size: published.bytes, files: published.fileCount,
-                        replace: replace))
+                return try await session.auth.send(registration(published))
             } catch {
                 let remedy =
                     error.code == .exists ? "add --replace if that is meant" : "repeat the command once that is mended"
@@ -98,7 +122,9 @@ extension ProductCommand {
             }
         }
 
-        private func report(_ published: PublishedVersion, _ reply: ContentRegister.Reply?, _ output: Output) {
+        private func report(
+            _ published: PublishedVersion, _ reply: ContentRegister.Reply?, _ output: Output, file: String? = nil
+        ) {
             let files = counted(published.fileCount, "file")
             let new: String
             switch published.newFiles {
@@ -116,8 +142,11 @@ extension ProductCommand {
                 .init("outcome", .text(reply?.outcome.rawValue ?? "unregistered")),
             ]
             if let reply { fields.append(.init("released", .moment(reply.released))) }
+            if let file { fields.append(.init("file", .text(file))) }
             output.done("\(deed): \(files), \(humanBytes(published.bytes)); \(new).", fields)
-            if reply == nil { output.note("Nobody can order it: publish it again without --no-register to offer it.") }
+            if reply == nil, file == nil {
+                output.note("Nobody can order it: publish it again without --no-register to offer it.")
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ import SystemSupport
 struct StatusCommand: OperatorCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show which daemons of this machine are up and what they count.",
+        abstract: "Show which daemons of this host are up and what they count.",
         discussion: "Ends with status 69 when a daemon that was asked for is down.")
 
     @Argument(help: "Ask these daemons alone.")
@@ -18,7 +18,7 @@ struct StatusCommand: OperatorCommand {
     func run(_ session: Session) async throws {
         var rows: [[Value]] = []
         var down: [String] = []
-        for daemon in daemons.isEmpty ? DaemonName.allCases : daemons {
+        for daemon in try chosen(daemons) {
             guard let status = try await status(of: daemon, session) else {
                 down.append(daemon.rawValue)
                 rows.append([.text(daemon.rawValue), .text("down"), .none, .none, .none, .none])
@@ -71,29 +71,5 @@ struct StatusCommand: OperatorCommand {
             guard error.code == .unreachable else { throw error }
             return nil
         }
-    }
-}
-
-/// `ffsctl reload`: what SIGHUP does, with an answer.
-struct ReloadCommand: OperatorCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "reload",
-        abstract: "Have daemons read configuration, keys and certificates again, without dropping a session.")
-
-    @Argument(help: "Reload these daemons alone.")
-    var daemons: [DaemonName] = []
-
-    @OptionGroup var global: GlobalOptions
-
-    func run(_ session: Session) async throws {
-        let asked = daemons.isEmpty ? DaemonName.allCases : daemons
-        for daemon in asked {
-            do { _ = try await session.daemon(daemon).send(DaemonReload()) } catch {
-                throw Failure(error.code, "\(daemon.rawValue): \(error.text)", cause: error.cause)
-            }
-        }
-        let names = asked.map(\.rawValue)
-        session.output.done(
-            "Reloaded \(names.joined(separator: ", ")).", [.init("reloaded", .list(names.map { .text($0) }))])
     }
 }

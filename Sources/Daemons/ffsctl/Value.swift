@@ -42,7 +42,7 @@ indirect enum Value: Sendable, Hashable {
 
     var display: String {
         switch self {
-        case .text(let text): visible(text)
+        case .text(let text): printable(text.utf8)
         case .number(let number): "\(number)"
         case .flag(let flag): flag ? "yes" : "no"
         case .bytes(let count): humanBytes(count)
@@ -68,40 +68,8 @@ indirect enum Value: Sendable, Hashable {
     }
 }
 
-/// `text` with its control characters as `\xNN`, so that a stored name cannot drive the operator's terminal.
-func visible(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: \.isControl) else { return text }
-    return text.unicodeScalars.map { scalar in
-        guard scalar.isControl else { return String(scalar) }
-        return "\\x" + Hex.string([UInt8(truncatingIfNeeded: scalar.value)])
-    }.joined()
-}
-
-extension Unicode.Scalar {
-    /// C0, DEL and C1.
-    fileprivate var isControl: Bool { value < 0x20 || (0x7F...0x9F).contains(value) }
-}
-
 /// A JSON string literal, RFC 8259 §7.
-func jsonString(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"": out += "\\\""
-        case "\\": out += "\\\\"
-        case "\n": out += "\\n"
-        case "\r": out += "\\r"
-        case "\t": out += "\\t"
-        default:
-            if scalar.isControl {
-                out += "\\u00" + Hex.string([UInt8(truncatingIfNeeded: scalar.value)])
-            } else {
-                out.unicodeScalars.append(scalar)
-            }
-        }
-    }
-    return out + "\""
-}
+func jsonString(_ text: String) -> String { String(decoding: JSON.string(text.utf8), as: UTF8.self) }
 
 /// `1 file`, `2000 files`.
 func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

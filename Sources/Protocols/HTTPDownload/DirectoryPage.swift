@@ -82,13 +82,13 @@ package enum DirectoryPage {
 
     /// Everything before the first entry.
     package static func jsonHead(_ path: VirtualPath) -> [UInt8] {
-        Array("{\"path\":".utf8) + jsonString(path.bytes) + Array(",\"entries\":[".utf8)
+        Array("{\"path\":".utf8) + JSON.string(path.bytes) + Array(",\"entries\":[".utf8)
     }
 
     /// One entry; `isFirst` leaves out the comma. A name that is not UTF-8 also has `nameBase64`.
     package static func jsonRow(_ entry: ListingEntry, isFirst: Bool, into out: inout [UInt8]) {
         out += (isFirst ? "\n{\"name\":" : ",\n{\"name\":").utf8
-        out += jsonString(entry.name)
+        out += JSON.string(entry.name)
         if String(validating: entry.name, as: UTF8.self) == nil {
             out += ",\"nameBase64\":\"".utf8
             out += Base64.encode(entry.name)
@@ -113,25 +113,11 @@ package enum DirectoryPage {
             case ">": out += "&gt;"
             case "\"": out += "&quot;"
             case "'": out += "&#39;"
-            // Control and bidirectional override characters could disguise a name.
-            case "\u{0}"..<"\u{20}", "\u{7F}"..."\u{9F}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}":
-                out += "\u{FFFD}"
+            case _ where isHidden(scalar): out += "\u{FFFD}"
             default: out.unicodeScalars.append(scalar)
             }
         }
         return out
-    }
-
-    private static func jsonString(_ bytes: [UInt8]) -> [UInt8] {
-        var out: [UInt8] = [0x22]
-        for byte in String(decoding: bytes, as: UTF8.self).utf8 {
-            switch byte {
-            case 0x22, 0x5C: out += [0x5C, byte]
-            case 0x00..<0x20, 0x7F: out += Array("\\u00".utf8) + Hex.encode([byte])
-            default: out.append(byte)
-            }
-        }
-        return out + [0x22]
     }
 
     /// `1.5 GiB`; three digits are enough for people, the exact size is in the JSON and in Content-Length.

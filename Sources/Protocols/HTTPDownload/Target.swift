@@ -69,16 +69,7 @@ package struct Target: Sendable, Hashable {
 
     /// Percent-encodes one path component.
     package static func encode(_ component: some Sequence<UInt8>) -> String {
-        var out: [UInt8] = []
-        for byte in component {
-            if byte.isASCIILetterOrDigit || "-._~+@".utf8.contains(byte) {
-                out.append(byte)
-            } else {
-                out.append(UInt8(ascii: "%"))
-                out += Hex.encode([byte]).map { (0x61...0x66).contains($0) ? $0 - 32 : $0 }
-            }
-        }
-        return String(decoding: out, as: UTF8.self)
+        percentEncoded(component, keeping: "-._~+@")
     }
 }
 

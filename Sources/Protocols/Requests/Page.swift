@@ -79,7 +79,7 @@ extension Fields {
             throw Failure(
                 .badRequest, "\(context): <\(name)> has \(bounds.lowerBound) to \(bounds.upperBound) bytes")
         }
-        guard line.unicodeScalars.allSatisfy({ !$0.isControl }) else {
+        guard !line.unicodeScalars.contains(where: isHidden) else {
             throw Failure(.badRequest, "\(context): <\(name)> is one line, without control characters")
         }
         return line
@@ -103,14 +103,4 @@ extension Fields {
 
     /// A field that says something by being there, such as `<replace/>`.
     func flag(_ name: String) -> Bool { optional(name) != nil }
-}
-
-extension Unicode.Scalar {
-    /// C0, DEL, C1, and the line and paragraph separators: what could forge a second line.
-    var isControl: Bool {
-        switch value {
-        case 0...0x1F, 0x7F...0x9F, 0x2028, 0x2029: true
-        default: false
-        }
-    }
 }

@@ -55,7 +55,9 @@ package struct RequestTable: Sendable {
                 type.row.links.contains(link)
             else {
                 throw Failure(
-                    .notServed, "this daemon does not serve \(printable(request.type)) on the \(link.rawValue) link")
+                    .notServed,
+                    "this daemon does not serve \(printable(request.type.utf8, limit: 64)) on the \(link.rawValue) link"
+                )
             }
             return request.reply(try await handler(request, context))
         } catch let failure as Failure {
@@ -69,9 +71,4 @@ package struct RequestTable: Sendable {
             return request.reply(failure)
         }
     }
-}
-
-/// A peer's word in an error text: no control characters, bounded.
-private func printable(_ text: String) -> String {
-    String(decoding: text.utf8.prefix(64).map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
 }

@@ -73,6 +73,8 @@ package struct StagingDaemon: Daemon {
 
     package func reload(_ environment: DaemonEnvironment) async throws { try commlink.reload() }
 
+    package func prove() async { await engine.prove() }
+
     package var counts: [DaemonStatus.Reply.Value] { engine.counts }
 }
 
@@ -125,6 +127,20 @@ extension StagingEngine {
         table.on(StageStatus.self) { [self] request, _ in try await status(request.account) }
         table.on(StageList.self) { [self] request, _ in try await list(request) }
         return table
+    }
+
+    /// Returns once a building thread has taken a task.
+    func prove() async {
+        while !Task.isCancelled {
+            do {
+                try await scheduler.run {}
+                return
+            } catch {
+                // A full queue moves on, unless the threads hang.
+                guard error.code == .busy else { return }
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
     }
 
     /// What `ffsctl status` shows.

@@ -31,6 +31,7 @@ package struct StartupChecks {
     }
 
     private mutating func all() {
+        do { try Kernel.checkOpenBeneath() } catch { self.error("kernel", error.text) }
         guard let owner = findOwner() else { return }
         let repository = look("staging.repository", settings.repository, owner)
         let accounts = look("staging.accounts", settings.accounts, owner)

@@ -140,7 +140,8 @@ final class RequestDispatcher: Sendable {
         logger.log(
             level: level, "request refused",
             metadata: [
-                "link": "\(context.link.rawValue)", "peer": "\(context.peer)", "type": "\(printable(type))",
+                "link": "\(context.link.rawValue)", "peer": "\(context.peer)",
+                "type": "\(printable(type.utf8, limit: 64))",
                 "id": "\(context.id)", "trace": "\(context.trace)", "code": "\(failure.code.rawValue)",
                 "reason": "\(failure)",
             ])
@@ -148,9 +149,4 @@ final class RequestDispatcher: Sendable {
 
     /// Seconds since boot: does not jump when an operator sets the clock.
     private static func uptime() -> Int64 { Int64(DispatchTime.now().uptimeNanoseconds / 1_000_000_000) }
-}
-
-/// A peer's word for the log: no control characters, bounded.
-func printable(_ text: String) -> String {
-    String(decoding: text.utf8.prefix(64).map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
 }

@@ -52,12 +52,35 @@ package enum ConfigurationLoader {
         return configuration
     }
 
+    /// A key that its mapping has twice. Yams knows where it is first; the next one is the next line of the same depth
+    /// that begins with it, and the group it belongs to the last line before it that begins at the margin.
+    private static func repetition(
+        of name: String, first: Mark, _ text: String, file: String
+    ) -> Configuration.Problem {
+        let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let indent = max(0, first.column - 1)
+        func key(_ line: Substring.UTF8View) -> Substring.UTF8View? {
+            guard line.prefix(while: { $0 == UInt8(ascii: " ") }).count == indent else { return nil }
+            return line.dropFirst(indent).prefix { $0 != UInt8(ascii: ":") && $0 != UInt8(ascii: " ") }
+        }
+        let second = lines.indices.dropFirst(first.line).first { key(lines[$0])?.elementsEqual(name.utf8) == true }
+        let group = lines.prefix(max(0, first.line - 1)).last { $0.first?.isASCIILetterOrDigit == true }
+        let prefix =
+            indent == 0
+            ? "" : group.map { String(decoding: $0.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self) + "." } ?? ""
+        return Configuration.Problem(
+            key: prefix + name, source: .file(file, line: second.map { $0 + 1 } ?? first.line),
+            complaint: second == nil ? "appears twice" : "appears twice, first at line \(first.line)")
+    }
+
     /// The file's settings in order, nested keys joined by dots.
     static func parse(
         _ text: String, file: String
     ) throws -> [(key: String, text: String, source: Configuration.Source)] {
         let root: Node?
-        do { root = try Yams.compose(yaml: text) } catch {
+        do { root = try Yams.compose(yaml: text) } catch let YamlError.duplicatedKeysInMapping(names, context) {
+            throw Self.repetition(of: names.first ?? "", first: context.mark, text, file: file)
+        } catch {
             throw Configuration.Problem(
                 key: "the file", source: .file(file, line: nil), complaint: "is not YAML: \(error)")
         }

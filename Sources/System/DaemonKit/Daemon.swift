@@ -66,6 +66,9 @@ package protocol Daemon: Sendable {
     /// SIGHUP: takes the new configuration, keys and certificates without dropping a session.
     /// When it throws, the old ones stay in force.
     func reload(_ environment: DaemonEnvironment) async throws
+    /// Returns once each thread of the daemon's own, besides SwiftNIO's loops and Swift's pool, has shown that it works;
+    /// asked for the service manager's watchdog.
+    func prove() async
     /// What `ffsctl status` shows: a few numbers under their `/metrics` names.
     var counts: [DaemonStatus.Reply.Value] { get }
     /// Whether new customers are served now, for `/readyz`; asked only between start and drain.
@@ -77,6 +80,7 @@ extension Daemon {
     package static func prepare(_ environment: DaemonEnvironment) throws {}
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] { [] }
     package func reload(_ environment: DaemonEnvironment) async throws {}
+    package func prove() async {}
     package var counts: [DaemonStatus.Reply.Value] { [] }
     package var isServing: Bool { true }
 }

@@ -6,6 +6,7 @@ import FFSModel
 import FoundationEssentials
 import Glibc
 import Logging
+import NIOPosix
 import Requests
 import ServiceLifecycle
 import SystemSupport
@@ -56,6 +57,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
 
     /// On the one thread there is: reads the configuration and becomes the daemon's user. nil when that was all.
     func start() throws -> DaemonEnvironment? {
+        HangUps.note()
         let configuration = try loadConfiguration()
         if options.printConfig {
             print(configuration.yaml(), terminator: "")
@@ -74,6 +76,8 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         if !options.check { try D.prepare(environment) }
         // A check sees what the daemon itself will be allowed to see.
         if let user = D.user, SystemUser.isRoot { try Privileges.become(user: configuration[user]) }
+        // Also where it was started without root, whom the kernel would leave dumpable: memory holds keys and passwords.
+        do { try Privileges.hideMemory() } catch { throw error.failure("cannot hide this process's memory") }
         return environment
     }
 
@@ -161,8 +165,12 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         for service in services {
             if let service = service as? any BindingService { try await service.bind() }
         }
+        // Before the daemon says that it is ready: whoever hears that may send SIGHUP.
+        let hangUps = await HangUps.trap()
         services.append(
-            Supervision(daemon: daemon, log: log, manager: manager, variables: variables, metrics: metrics) {
+            Supervision(
+                daemon: daemon, log: log, manager: manager, variables: variables, metrics: metrics, hangUps: hangUps
+            ) {
                 self.environment(try loadConfiguration())
             })
         var group = ServiceGroupConfiguration(
@@ -184,7 +192,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
                 daemon: D.name, version: ffsVersion, pid: Int(getpid()), started: started, values: daemon.counts)
         }
         table.on(DaemonReload.self) { _, _ in
-            try await daemon.reload(self.environment(try loadConfiguration()))
+            try await ReloadThread.run { try await daemon.reload(self.environment(try loadConfiguration())) }
             environment.logger.notice("reloaded")
             return Done()
         }
@@ -219,6 +227,7 @@ private struct Supervision<D: Daemon>: Service {
     let manager: ServiceManager
     let variables: [String: String]
     let metrics: MetricsServer?
+    let hangUps: UnixSignalsSequence
     let reloadedEnvironment: @Sendable () throws -> DaemonEnvironment
 
     func run() async throws {
@@ -227,6 +236,9 @@ private struct Supervision<D: Daemon>: Service {
             if let interval = ServiceManager.watchdogInterval(environment: variables) {
                 group.addTask {
                     while !Task.isCancelled {
+                        // A thread that hangs keeps this waiting, and the service manager then starts the daemon anew.
+                        await EventLoopProof.prove(MultiThreadedEventLoopGroup.singleton)
+                        await daemon.prove()
                         manager.notify(.watchdog)
                         try? await Task.sleep(for: interval)
                     }
@@ -241,15 +253,18 @@ private struct Supervision<D: Daemon>: Service {
     }
 
     private func reloadOnHangUp() async {
-        for await _ in await UnixSignalsSequence(trapping: .sighup) {
-            manager.notify(.reloading)
-            do {
-                try await daemon.reload(try reloadedEnvironment())
-                log.notice("reloaded")
-            } catch {
-                log.error("reload failed; the old configuration, keys and certificates stay in force: \(error)")
-            }
-            manager.notify(.ready)
+        if HangUps.wasEarly { await reload() }
+        for await _ in hangUps { await reload() }
+    }
+
+    private func reload() async {
+        manager.notify(.reloading)
+        do {
+            try await ReloadThread.run { try await daemon.reload(try reloadedEnvironment()) }
+            log.notice("reloaded")
+        } catch {
+            log.error("reload failed; the old configuration, keys and certificates stay in force: \(error)")
         }
+        manager.notify(.ready)
     }
 }

@@ -60,6 +60,7 @@ package final class PrometheusRegistry: MetricsFactory, Sendable {
         var previous = ""
         for (key, series) in all.sorted(by: { ($0.key.name, $0.key.labels) < ($1.key.name, $1.key.labels) }) {
             if key.name != previous {
+                if let help = MetricDescriptions.all[key.name] { text += "# HELP \(key.name) \(help)\n" }
                 text += "# TYPE \(key.name) \(series.kind)\n"
                 previous = key.name
             }
@@ -76,15 +77,15 @@ package final class PrometheusRegistry: MetricsFactory, Sendable {
 
     private static func labels(_ dimensions: [(String, String)]) -> String {
         dimensions.map { key, value in
-            let escaped = value.map { character in
-                switch character {
-                case "\\": "\\\\"
-                case "\"": "\\\""
-                case "\n": "\\n"
-                default: String(character)
+            var escaped: [UInt8] = []
+            for byte in value.utf8 {
+                switch byte {
+                case UInt8(ascii: "\\"), UInt8(ascii: "\""): escaped += [UInt8(ascii: "\\"), byte]
+                case UInt8(ascii: "\n"): escaped += "\\n".utf8
+                default: escaped.append(byte)
                 }
             }
-            return "\(name(key))=\"\(escaped.joined())\""
+            return "\(name(key))=\"\(String(decoding: escaped, as: UTF8.self))\""
         }.joined(separator: ",")
     }
 }
@@ -120,9 +121,10 @@ private final class PrometheusGauge: MeterHandler, RecorderHandler, PrometheusSe
     }
 }
 
-/// Timers in seconds and aggregating recorders, in buckets of powers of two from 2^-17 (some 8 µs) up.
+/// Timers in seconds and aggregating recorders, in buckets of powers of two from 2^-17 (some 8 µs) to 2^6 (64 s).
+/// Every series has every bucket, also the empty ones: sums over series and rates need them from the first scrape on.
 private final class PrometheusHistogram: TimerHandler, RecorderHandler, PrometheusSeries {
-    private static let bounds: [Double] = (0...37).map { Double(1 << $0) / Double(1 << 17) }
+    private static let bounds: [Double] = (0...23).map { Double(1 << $0) / Double(1 << 17) }
 
     private struct State {
         var buckets = [UInt64](repeating: 0, count: bounds.count + 1)
@@ -152,7 +154,7 @@ private final class PrometheusHistogram: TimerHandler, RecorderHandler, Promethe
         let state = state.withLock { $0 }
         var running: UInt64 = 0
         let prefix = labels.isEmpty ? "" : labels + ","
-        for (index, bound) in Self.bounds.enumerated() where state.buckets[index] > 0 {
+        for (index, bound) in Self.bounds.enumerated() {
             running += state.buckets[index]
             text += "\(name)_bucket{\(prefix)le=\"\(bound)\"} \(running)\n"
         }

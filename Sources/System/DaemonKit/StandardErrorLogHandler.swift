@@ -2,6 +2,8 @@ package import ConfigurationSchema
 package import FFSModel
 import Glibc
 package import Logging
+import Synchronization
+import SystemSupport
 
 /// Writes one line a record to standard error, where journald or the start script's file picks it up.
 /// A single write(2) per line, so lines of several processes never mix.
@@ -27,6 +29,24 @@ package struct StandardErrorLogHandler: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
         if let given = event.metadata { all.merge(given) { $1 } }
+        let now = SystemClock.monotonic()
+        let (isAdmitted, leftOut) = Self.limiter.withLock { limiter in
+            (event.level < .notice || limiter.admits("\(event.message)", all, now: now), limiter.due(now: now))
+        }
+        for summary in leftOut {
+            write(
+                LogEvent(
+                    level: .notice, message: "lines like this were left out", metadata: nil, source: event.source,
+                    file: event.file, function: event.function, line: event.line),
+                ["like": "\(summary.kind)", "from": "\(summary.source)", "left-out": "\(summary.count)"])
+        }
+        if isAdmitted { write(event, all) }
+    }
+
+    /// Of this process: a stranger who makes one line a byte must not fill the disk.
+    private static let limiter = Mutex(LogLimiter())
+
+    private func write(_ event: LogEvent, _ all: Logger.Metadata) {
         let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
@@ -40,45 +60,33 @@ package struct StandardErrorLogHandler: LogHandler {
         case .json: json(stamp, event, fields, into: &line)
         }
         line.append(0x0A)
-        line.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        line.withUnsafeBytes { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
+
+    // Escapes in both formats: no peer's bytes can forge a line or steer a terminal.
 
     private func text(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
         line.append(contentsOf: "\(stamp) \(event.level) \(label): ".utf8)
-        Self.appendEscaped("\(event.message)", quote: false, to: &line)
+        line.append(contentsOf: printable("\(event.message)".utf8).utf8)
         for (key, value) in fields {
             line.append(contentsOf: " \(key)=".utf8)
-            let plain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
-            if plain { line.append(contentsOf: value.utf8) } else { Self.appendEscaped(value, quote: true, to: &line) }
+            let plain =
+                !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+            if plain { line.append(contentsOf: value.utf8) } else { JSON.append(value.utf8, to: &line) }
         }
     }
 
     private func json(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
         line.append(
             contentsOf: "{\"time\":\"\(stamp)\",\"level\":\"\(event.level)\",\"daemon\":\"\(label)\",\"message\":".utf8)
-        Self.appendEscaped("\(event.message)", quote: true, to: &line)
+        JSON.append("\(event.message)".utf8, to: &line)
         for (key, value) in fields {
             line.append(UInt8(ascii: ","))
-            Self.appendEscaped(key, quote: true, to: &line)
+            JSON.append(key.utf8, to: &line)
             line.append(UInt8(ascii: ":"))
-            Self.appendEscaped(value, quote: true, to: &line)
+            JSON.append(value.utf8, to: &line)
         }
         line.append(UInt8(ascii: "}"))
-    }
-
-    /// JSON string escapes in both formats: no peer's bytes can forge a line or steer a terminal.
-    private static func appendEscaped(_ text: String, quote: Bool, to line: inout [UInt8]) {
-        if quote { line.append(0x22) }
-        for byte in text.utf8 {
-            switch byte {
-            case 0x22 where quote, 0x5C where quote: line += [0x5C, byte]
-            case 0x0A: line += [0x5C, UInt8(ascii: "n")]
-            case 0x0D: line += [0x5C, UInt8(ascii: "r")]
-            case 0x00..<0x20, 0x7F: line += Array("\\u00".utf8) + Hex.encode([byte])
-            default: line.append(byte)
-            }
-        }
-        if quote { line.append(0x22) }
     }
 }
 

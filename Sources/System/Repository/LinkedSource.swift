@@ -10,8 +10,8 @@ struct LinkedSource {
     /// Names of the file outside the source: they would become read-only, and readable by everybody, with it.
     let otherNames: Int
 
-    var hasOtherNames: SystemError { SystemError("linkat", .tooManyLinks, path: printablePath(path.bytes)) }
-    var isBusy: SystemError { SystemError("linkat", .textBusy, path: printablePath(path.bytes)) }
+    var hasOtherNames: SystemError { SystemError("linkat", .tooManyLinks, path: printable(path.bytes)) }
+    var isBusy: SystemError { SystemError("linkat", .textBusy, path: printable(path.bytes)) }
 }
 
 /// Taking a source's own inode into the repository: from then on nobody may change its bytes.

@@ -156,7 +156,7 @@ extension SourceTree {
         } catch {
             throw explain(error, method, file.path)
         }
-        throw Self.changed("file", printablePath(file.path.bytes))
+        throw Self.changed("file", printable(file.path.bytes))
     }
 
     /// nil when the file is not, or does not stay, what it was when it was looked at.
@@ -198,7 +198,7 @@ extension SourceTree {
 
     /// Why a file, when it is known which, could not be put.
     func explain(_ error: SystemError, _ method: PublishMethod, _ path: RelativePath? = nil) -> Failure {
-        let name = path.map { printablePath($0.bytes) } ?? error.path ?? self.path
+        let name = path.map { printable($0.bytes) } ?? error.path ?? self.path
         switch (error.errno, method) {
         case (.textBusy, .link):
             return Failure(

@@ -60,7 +60,7 @@ package struct SourceTree: Sendable {
         for file in scan.files where file.status.links > 1 { names[FileNumber(file.status), default: 0] += 1 }
         self.names = names
         let closed = scan.files.filter { $0.status.permissions & 0o004 == 0 }
-        privateFiles = closed.first.map { (closed.count, printablePath($0.path.bytes)) }
+        privateFiles = closed.first.map { (closed.count, printable($0.path.bytes)) }
     }
 
     /// The source's folders, and every folder above its top up to `/`.
@@ -92,7 +92,7 @@ package struct SourceTree: Sendable {
 
     /// A path for a message: the operator knows the start of one that is far too long.
     static func shortened(_ path: [UInt8]) -> String {
-        path.count <= 300 ? printablePath(path) : printablePath(path.prefix(100)) + "..."
+        path.count <= 300 ? printable(path) : printable(path.prefix(100)) + "..."
     }
 
     /// Opens the folder that holds what will be published, and looks through it.
@@ -128,7 +128,7 @@ package struct SourceTree: Sendable {
                     .status()
             } catch { now = nil }
             guard let now, now.isSameFile(as: folder.status), now.modified == folder.status.modified else {
-                throw Self.changed("folder", folder.path.isEmpty ? path : printablePath(folder.path))
+                throw Self.changed("folder", folder.path.isEmpty ? path : printable(folder.path))
             }
         }
     }
@@ -164,7 +164,7 @@ private struct SourceScan {
             let more = problemCount > problems.count ? "; and \(problemCount - problems.count) more" : ""
             throw Failure(
                 .badRequest,
-                "\(printablePath(source.utf8)) cannot be published: \(problems.joined(separator: "; "))\(more)")
+                "\(printable(source.utf8)) cannot be published: \(problems.joined(separator: "; "))\(more)")
         }
         guard !files.isEmpty else { throw Failure(.badRequest, "\(source) cannot be published: it holds no files") }
     }

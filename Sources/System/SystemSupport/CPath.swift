@@ -42,11 +42,6 @@ package struct CPath: Sendable, Hashable, Comparable, ExpressibleByStringLiteral
         a.withCString { a in b.withCString { b in strcmp(a, b) < 0 } }
     }
 
-    /// For people: invalid UTF-8 as U+FFFD, control characters as `?`.
-    package var description: String { printablePath(bytes) }
-}
-
-/// A file name in an error or on a terminal: control characters would let a name forge lines, so they become `?`.
-package func printablePath(_ bytes: some Sequence<UInt8>) -> String {
-    String(decoding: bytes.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
+    /// For people.
+    package var description: String { printable(bytes) }
 }

@@ -1,4 +1,5 @@
 import CLinux
+import FFSModel
 import Glibc
 
 /// Owns one file descriptor. Closed when it goes away; `close()` where the result matters.
@@ -116,5 +117,5 @@ extension Descriptor {
 
 /// A C string for an error text.
 func printable(_ name: UnsafePointer<CChar>) -> String {
-    printablePath(UnsafeBufferPointer(start: name, count: strlen(name)).lazy.map { UInt8(bitPattern: $0) })
+    FFSModel.printable(UnsafeBufferPointer(start: name, count: strlen(name)).lazy.map { UInt8(bitPattern: $0) })
 }

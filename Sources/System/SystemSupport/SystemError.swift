@@ -54,7 +54,12 @@ package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// What an operator can do; nil where nothing general can be said.
     package var remedy: String? {
-        switch errno.rawValue {
+        if errno.rawValue == ENOSYS { return Self.missingCallRemedy }
+        // These need no right but are refused where a filter forbids them.
+        if errno.rawValue == EPERM, call.utf8.starts(with: "landlock".utf8) || call == "seccomp" || call == "openat2" {
+            return Self.filterRemedy
+        }
+        return switch errno.rawValue {
         case ENOENT: "create it, or correct the path"
         case EACCES, EPERM: "check owner and modes of it and of the directories above, and the user this runs as"
         case ENOSPC: "the file system has no bytes or no inodes left (df, df -i): free some or enlarge it"
@@ -69,12 +74,20 @@ package struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
         case ENAMETOOLONG: "a name may have 255 bytes, a path 4,095"
         case EIO: "the disk or its file system reports an error: see dmesg"
         case EOPNOTSUPP: "the file system does not support this: use ext4, XFS or btrfs"
-        case ENOSYS: "the kernel is too old: Linux 5.8 or later is needed"
         case EBUSY: "something else uses it"
         case ENOMEM: "the machine is out of memory"
         case ETXTBSY: "a program is being run from it"
         default: nil
         }
+    }
+
+    private static let filterRemedy =
+        "a seccomp filter over this process refuses the call: allow it (systemd: RestrictSUIDSGID=, SystemCallFilter=; "
+        + "containers: their seccomp profile)"
+
+    /// A kernel that has every call needed and still says ENOSYS does not speak for itself.
+    private static var missingCallRemedy: String {
+        Kernel.isRecent ? filterRemedy : "the kernel is too old: Linux 5.8 or later is needed"
     }
 
     /// The failure code that fits `errno` best.

@@ -34,12 +34,7 @@ package final class TLSCredentials: Sendable {
         self.leaf = leaf
         self.key = key
         chain = stack
-        var days: Int32 = 0
-        var seconds: Int32 = 0
-        let epoch = ASN1_TIME_set(nil, 0)
-        defer { ASN1_TIME_free(epoch) }
-        let comparable = ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(leaf)) == 1
-        notAfter = comparable ? Int64(days) * 86_400 + Int64(seconds) : 0
+        notAfter = secondsSince1970(X509_get0_notAfter(leaf))
     }
 
     deinit {

@@ -114,7 +114,7 @@ import Testing
         var out: [UInt8] = []
         DirectoryPage.jsonRow(entry, isFirst: true, into: &out)
         let text = String(decoding: out, as: UTF8.self)
-        #expect(text.contains("\"name\":\"<script>\\\"&'\u{202E}\"") && text.contains("\"size\":1536"))
+        #expect(text.contains("\"name\":\"<script>\\\"&'\\u202e\"") && text.contains("\"size\":1536"))
         #expect(!text.contains("nameBase64"))
         out = []
         let latin = ListingEntry(name: [0xFF], kind: .directory, size: 0, modified: Timestamp(seconds: 0), mode: 0o555)

@@ -51,6 +51,17 @@ import Testing
     ])
     func whatIsNotAConfigurationIsRefused(_ text: String) { #expect(!complaints(text).isEmpty) }
 
+    @Test(arguments: [
+        ("ftp:\n  port: 1\n\nauth:\n  base-port: 7\nftp:\n  user: me\n", 6, "ftp", 1),
+        ("web:\n  port: 5\nftp:\n  port: 1\n  user: me\n  # port\n  port: 2\nauth:\n  port: 9\n", 7, "ftp.port", 4),
+    ])
+    func aKeyThatAppearsTwiceIsOneLineOfComplaint(_ text: String, _ line: Int, _ key: String, _ first: Int) {
+        let padding = (0..<400).map { "# comment \($0)\n" }.joined()
+        #expect(
+            complaints(text + padding)
+                == ["/etc/ffs/ffs.yaml:\(line): \(key) appears twice, first at line \(first)"])
+    }
+
     @Test func settingsNeedAnEqualsSign() {
         #expect(complaints("", settings: ["ftp.port"]) == ["--set: ftp.port must be written key=value"])
     }

@@ -74,6 +74,7 @@ int ffs_undumpable(void);
 int ffs_thread_name(const char *name);
 int ffs_set_identity(uint32_t user, uint32_t group, const uint32_t *groups, size_t count);
 uint32_t ffs_umask(uint32_t mask);
+int ffs_clock_is_kept(void);  // 1 when a time service keeps the clock, adjtimex(2)
 
 #include "sandbox.h"
 #include "sockets.h"

@@ -36,7 +36,7 @@ package struct TransferRecord: Sendable {
     ]
 
     /// A line of wu-ftpd's xferlog(5), in UTC: time, seconds, host, bytes, path, a|b, _, o, a, user, service, 0, *, c|i.
-    /// Blanks and control characters of the path become `_`, so that the fields stay fields.
+    /// Blanks, hidden characters and what is not UTF-8 become `_`, so that the fields stay fields.
     package var xferlogLine: [UInt8] {
         var out = Self.timeField(finished)
         appendFields(to: &out)
@@ -52,10 +52,20 @@ package struct TransferRecord: Sendable {
         return Array("\(day) \(months[t.month - 1]) \(two(t.day, " ")) \(clock) \(t.year) ".utf8)
     }
 
+    private static func field(_ path: [UInt8]) -> [UInt8] {
+        var out: [UInt8] = []
+        for scalar in String(decoding: path, as: UTF8.self).unicodeScalars {
+            let bytes = UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            let isPlain = scalar != " " && scalar != "\u{FFFD}" && !isHidden(scalar)
+            if isPlain { out += bytes } else { out.append(UInt8(ascii: "_")) }
+        }
+        return out
+    }
+
     /// The rest of the line.
     package func appendFields(to out: inout [UInt8]) {
         out += "\(seconds) \(peer) \(bytes) ".utf8
-        for byte in path { out.append(byte <= 0x20 || byte == 0x7F ? UInt8(ascii: "_") : byte) }
+        if path.allSatisfy({ (0x21...0x7E).contains($0) }) { out += path } else { out += Self.field(path) }
         out += " \(isASCII ? "a" : "b") _ o r ".utf8
         for byte in account { out.append((0x21...0x7E).contains(byte) ? byte : UInt8(ascii: "_")) }
         out += " \(service.rawValue) 0 * \(isComplete ? "c" : "i")\n".utf8

@@ -1,3 +1,4 @@
+import FFSModel
 import FTPProtocol
 import Logging
 import SystemSupport
@@ -44,7 +45,7 @@ extension ControlSession {
             log(.error, "out of descriptors", ["cause": "\(error)"])
             reply(Reply(450, "The server is out of resources; try later."))
         default:
-            log(.error, "cannot open", ["path": "\(printablePath(path.bytes))", "cause": "\(error)"])
+            log(.error, "cannot open", ["path": "\(printable(path.bytes))", "cause": "\(error)"])
             reply(Reply(550, "It cannot be opened."))
         }
     }

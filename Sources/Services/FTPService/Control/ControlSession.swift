@@ -271,6 +271,6 @@ package final class ControlSession: EventLoop.Source {
     private func logRefusal(_ line: [UInt8], _ refusal: Reply) {
         guard worker.log.logger.logLevel <= .debug else { return }
         let word = line.prefix { $0 != UInt8(ascii: " ") }.prefix(16)
-        log(.debug, "command refused", ["verb": "\(printablePath(word))", "code": "\(refusal.code)"])
+        log(.debug, "command refused", ["verb": "\(printable(word))", "code": "\(refusal.code)"])
     }
 }

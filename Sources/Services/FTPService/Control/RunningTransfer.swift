@@ -174,7 +174,7 @@ extension ControlSession {
                 account: running.account?.name ?? [], service: .ftp, isComplete: end == .complete))
         guard worker.log.logger.logLevel <= .info else { return }
         var metadata: Logger.Metadata = [
-            "path": "\(printablePath(file.path.bytes))", "offset": "\(file.offset)",
+            "path": "\(printable(file.path.bytes))", "offset": "\(file.offset)",
             "bytes": "\(transfer.progress.bytes)", "complete": "\(end == .complete)",
             "milliseconds": "\(elapsed / 1_000_000)", "service": "ftp",
         ]

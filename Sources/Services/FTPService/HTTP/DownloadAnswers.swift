@@ -29,7 +29,7 @@ extension DownloadHandler {
             case .noEntry, .notDirectory, .nameTooLong, .symbolicLink, .crossDevice: refuse(.notFound, head, context)
             default:
                 var metadata = connection.metadata(account.id)
-                metadata["path"] = "\(printablePath(target.path.bytes))"
+                metadata["path"] = "\(printable(target.path.bytes))"
                 metadata["cause"] = "\(error)"
                 desk.log.logger.error("cannot open a staged file", metadata: metadata)
                 refuse(.internalServerError, head, context)

@@ -170,7 +170,7 @@ final class DownloadHandler: ChannelInboundHandler {
         desk.log.flush()
         guard desk.log.logger.logLevel <= .info else { return }
         var metadata = connection.metadata(download.account.id)
-        metadata["path"] = "\(printablePath(download.path.bytes))"
+        metadata["path"] = "\(printable(download.path.bytes))"
         metadata["offset"] = "\(download.offset)"
         metadata["bytes"] = "\(bytes)"
         metadata["complete"] = "\(isComplete)"

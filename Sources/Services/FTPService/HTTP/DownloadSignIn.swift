@@ -76,7 +76,7 @@ extension DownloadHandler {
         desk.ledger.count(.httpsSignIns)
         var metadata = connection.metadata(account.id)
         metadata["tls"] = "\(connection.handshake.map { "\($0.version) \($0.cipher)" } ?? "-")"
-        metadata["client"] = "\(printablePath(Array((head.headers.first(name: "user-agent") ?? "").utf8.prefix(64))))"
+        metadata["client"] = "\(printable(Array((head.headers.first(name: "user-agent") ?? "").utf8.prefix(64))))"
         desk.log.logger.info("signed in", metadata: metadata)
     }
 

@@ -21,6 +21,8 @@ package struct FTPDaemon: Daemon {
 
     package func reload(_ environment: DaemonEnvironment) async throws { try service.reload(environment) }
 
+    package func prove() async { await service.prove() }
+
     package var counts: [DaemonStatus.Reply.Value] {
         service.counts + service.signIns.values.map { .init($0.name, $0.value) }
     }
@@ -148,6 +150,7 @@ package struct FTPDaemon: Daemon {
                 findings.append(CheckFinding(.ok, subject, ok))
             } catch { findings.append(CheckFinding(.error, subject, error.text)) }
         }
+        look("kernel", "openat2(2) works") { () throws(Failure) in try Kernel.checkOpenBeneath() }
         look("staging.accounts", configuration[Options.Staging.accounts]) { () throws(Failure) in
             do throws(SystemError) {
                 _ = try Descriptor.open(CPath(configuration[Options.Staging.accounts]), [.read, .directory])

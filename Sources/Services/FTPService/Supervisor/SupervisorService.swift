@@ -135,6 +135,13 @@ package final class SupervisorService: BindingService {
             .map { ($0.option.key, $0.text) }
     }
 
+    /// Returns once the supervisor's thread has taken a job, or the task was cancelled.
+    func prove() async {
+        let (taken, notice) = AsyncStream<Void>.makeStream()
+        perform { _ in notice.finish() }
+        for await _ in taken {}
+    }
+
     private func perform(_ job: @escaping @Sendable (Supervisor) -> Void) {
         guard let supervisor = supervisor.withLock({ $0 }) else { return }
         mailbox.withLock { $0 }?.post { _ in job(supervisor.value) }

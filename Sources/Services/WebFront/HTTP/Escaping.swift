@@ -25,12 +25,12 @@ enum Escaping {
     /// A path in a URL: everything but RFC 3986's unreserved characters and `/` as `%XX`, so that the result needs no
     /// escaping in HTML and only plain quotes in a shell.
     static func urlPath(_ bytes: some Sequence<UInt8>) -> String {
-        percentEncode(bytes) { $0.isASCIILetterOrDigit || "-._~/".utf8.contains($0) }
+        percentEncoded(bytes, keeping: "-._~/")
     }
 
     /// One value in a URL's query.
     static func urlQuery(_ text: String) -> String {
-        percentEncode(text.utf8) { $0.isASCIILetterOrDigit || "-._~".utf8.contains($0) }
+        percentEncoded(text.utf8, keeping: "-._~")
     }
 
     /// One word for a POSIX shell: itself when nothing in it could be special, else in single quotes.
@@ -89,19 +89,6 @@ enum Escaping {
         case 0x80...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: return 0
         default: return length
         }
-    }
-
-    private static func percentEncode(_ bytes: some Sequence<UInt8>, keep: (UInt8) -> Bool) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var out: [UInt8] = []
-        for byte in bytes {
-            if keep(byte) {
-                out.append(byte)
-            } else {
-                out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: out, as: UTF8.self)
     }
 }
 
