@@ -1,7 +1,7 @@
 package import ConfigurationSchema
 package import FFSModel
-import Glibc
 package import Logging
+import SystemSupport
 
 /// Writes one line a record to standard error, where journald or the start script's file picks it up.
 /// A single write(2) per line, so lines of several processes never mix.
@@ -28,11 +28,8 @@ package struct StandardErrorLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
         if let given = event.metadata { all.merge(given) { $1 } }
         let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let time = Timestamp(seconds: Int64(now.tv_sec)).description.dropLast()
-        let milliseconds = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
-        let stamp = "\(time).\(milliseconds)Z"
+        let now = SystemClock.nowWithMilliseconds()
+        let stamp = "\(now.time.description.dropLast()).\(String(1_000 + now.milliseconds).dropFirst())Z"
         var line: [UInt8] = []
         line.reserveCapacity(256)
         switch format {
@@ -40,7 +37,7 @@ package struct StandardErrorLogHandler: LogHandler {
         case .json: json(stamp, event, fields, into: &line)
         }
         line.append(0x0A)
-        line.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        Terminal.writeAtOnce(line, to: .error)
     }
 
     private func text(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
