@@ -214,7 +214,11 @@ let package = Package(
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FTPProtocol", "FFSModel"]),
-        tests("System", "SystemSupport", ["SystemSupport", "FFSModel"]),
+        // Gives its rights up and tries what is forbidden then, for SandboxTests.
+        .executableTarget(
+            name: "sandbox-probe", dependencies: ["SystemSupport"], path: "Tests/System/SandboxProbe",
+            swiftSettings: strict),
+        tests("System", "SystemSupport", ["SystemSupport", "FFSModel", "TestSupport", "sandbox-probe"]),
         tests("System", "Compression", ["Compression", "CZlib"]),
         tests("System", "TLSEngine", ["TLSEngine", "SystemSupport", nioCore, nioEmbedded]),
         tests(

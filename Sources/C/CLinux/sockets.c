@@ -183,6 +183,40 @@ long ffs_send(int fd, const void *buffer, size_t size) {
     return count < 0 ? -errno : count;
 }
 
+union one_descriptor {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+};
+
+long ffs_send_passing(int fd, const void *buffer, size_t size, int passed) {
+    if (passed < 0) return ffs_send(fd, buffer, size);
+    union one_descriptor control = {.header = {
+        .cmsg_len = CMSG_LEN(sizeof passed), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
+    struct iovec bytes = {.iov_base = (void *)buffer, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    long count;
+    do count = sendmsg(fd, &message, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
+long ffs_receive_passed(int fd, void *buffer, size_t size, int *passed) {
+    union one_descriptor control;
+    struct iovec bytes = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    long count;
+    *passed = -1;
+    do count = recvmsg(fd, &message, MSG_CMSG_CLOEXEC); while (count < 0 && errno == EINTR);
+    if (count < 0) return -errno;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof *passed))
+        memcpy(passed, CMSG_DATA(header), sizeof *passed);
+    return count;
+}
+
 int ffs_is_cached(int fd, int64_t offset) {
     char byte;
     struct iovec space = {.iov_base = &byte, .iov_len = 1};

@@ -6,10 +6,13 @@
 #define OPENSSL_SUPPRESS_DEPRECATED 1
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/des.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -45,8 +48,13 @@ static inline long ffs_set_chain(SSL *connection, STACK_OF(X509) *chain) { retur
 static inline long ffs_ctx_set_groups(SSL_CTX *context, const char *groups) {
     return SSL_CTX_set1_groups_list(context, groups);
 }
-static inline long ffs_ctx_set_ticket_keys(SSL_CTX *context, unsigned char *keys, long count) {
-    return SSL_CTX_set_tlsext_ticket_keys(context, keys, count);
+// Sets a ticket's cipher and MAC up under one key; writing, `iv` (16 bytes) is drawn. 1, or -1 when OpenSSL refuses.
+static inline int ffs_ticket_key(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *hmac_key,
+                                 const unsigned char *aes_key, unsigned char *iv, int writing) {
+    OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string("digest", "SHA256", 0), OSSL_PARAM_construct_end()};
+    if (writing && RAND_bytes(iv, 16) != 1) return -1;
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, aes_key, iv, writing) == 1 &&
+           EVP_MAC_init(mac, hmac_key, 32, parameters) == 1 ? 1 : -1;
 }
 static inline STACK_OF(X509) *ffs_x509_stack(void) { return sk_X509_new_null(); }
 static inline int ffs_x509_push(STACK_OF(X509) *stack, X509 *certificate) { return sk_X509_push(stack, certificate); }

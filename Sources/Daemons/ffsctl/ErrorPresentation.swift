@@ -1,7 +1,6 @@
 import ArgumentParser
 import DaemonKit
 import FFSModel
-import Glibc
 import SystemSupport
 
 extension FFSCtl {
@@ -23,7 +22,7 @@ extension FFSCtl {
                     Terminal.write("ffsctl: \(printable(line.utf8))\n", to: .error)
                 }
             }
-            Glibc.exit(failure.code.exitStatus)
+            endProgram(failure.code.exitStatus)
         }
         let status = exitCode(for: error)
         guard json, status != .success else { exit(withError: error) }
@@ -35,7 +34,7 @@ extension FFSCtl {
             .init("retry", .text((isInterruption ? FailureCode.RetryClass.later : code.retry).rawValue)),
         ]
         Terminal.write(Value.record([.init("error", .record(fields))]).json + "\n", to: .error)
-        Glibc.exit(status.rawValue)
+        endProgram(status.rawValue)
     }
 }
 

@@ -24,7 +24,12 @@ struct FTPCommand: AsyncParsableCommand {
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            let sessions = try await session.ftp(FTPWho()).sessions
+            var sessions: [FTPSession] = []
+            var page: FTPWho.Reply
+            repeat {
+                page = try await session.ftp(FTPWho(after: sessions.last?.id))
+                sessions += page.sessions
+            } while page.more
             session.output.table(
                 ["session", "service", "client", "age", "account", "tls", "sent", "rate", "path"],
                 sessions.map { row in

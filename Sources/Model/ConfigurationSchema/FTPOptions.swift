@@ -53,7 +53,7 @@ extension Options {
             "ftp.tls-data", Requirement.allow, "The same for data connections, PROT P.")
         package static let sessionReuse = Option(
             "ftp.tls-reuse", Reuse.prefer,
-            "Whether a data connection's TLS must resume its control connection's session (require), may (prefer), or is not asked (off). Require keeps others from taking a passive port over; some clients cannot do it."
+            "Whether a data connection's TLS must resume its control connection's session (require), must resume one once its client has shown that it can (prefer), or is not asked (off). Require keeps others from taking a passive port over; some clients cannot do it."
         )
 
         private static let tls: [any AnyOption] = [
@@ -106,13 +106,13 @@ extension Options {
             "ftp.sessions", 20_000, unit: "sessions", bounds: 1...1_000_000, "Most sessions at once.")
         package static let sessionsPerAddress = Option(
             "ftp.sessions-per-address", 1_000, unit: "sessions", bounds: 1...1_000_000,
-            "Most sessions at once from one address.")
+            "Most sessions at once from one source, an IPv4 address or an IPv6 /64.")
         package static let sessionsPerAccount = Option(
             "ftp.sessions-per-account", 200, unit: "sessions", bounds: 1...1_000_000,
             "Most sessions at once of one account; parallel segments of one download count each.")
         package static let lockOutAttempts = Option(
             "ftp.lockout-attempts", 10, unit: "attempts", bounds: 1...1_000,
-            "So many wrong passwords for one account from one address are looked at, then one each ftp.lockout-time. Other addresses are not concerned."
+            "So many wrong passwords for one account from one source (an IPv4 address, an IPv6 /64) are looked at, then one each ftp.lockout-time. Other sources are not concerned."
         )
         package static let lockOutTime = Option(
             "ftp.lockout-time", 60, unit: "s", bounds: 1...3_600, "See ftp.lockout-attempts.")

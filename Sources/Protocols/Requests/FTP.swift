@@ -64,24 +64,74 @@ package struct FTPSession: Sendable, Hashable {
     }
 }
 
-/// `ftp.list`: the sessions of all workers.
+/// `ftp.list`: sessions of all workers, in the order of their names, a page at a time.
+///
+///     <account>k5zq…</account>? <address>192.0.2.0/24</address>? <after>0-17</after>? <limit>100</limit>
 package struct FTPWho: RequestMessage {
     package static var type: RequestType { .ftpWho }
 
     package struct Reply: ReplyMessage {
+        /// All rows of some sessions: an HTTPS connection has one for each download that runs on it.
         package let sessions: [FTPSession]
-        package init(sessions: [FTPSession]) { self.sessions = sessions }
+        /// Sessions there are, and those of them that the request asks for, on whatever page.
+        package let total: Int
+        package let matching: Int
+        /// Whether another page follows; asked for with `after` = the last row's id.
+        package let more: Bool
+
+        package init(sessions: [FTPSession], total: Int, matching: Int, more: Bool) {
+            self.sessions = sessions
+            self.total = total
+            self.matching = matching
+            self.more = more
+        }
 
         package init(fields: Fields) throws(Failure) {
             sessions = try fields.all("session").map { element throws(Failure) in try FTPSession(element) }
+            total = try fields.integer("total", in: 0...Int.max)
+            matching = try fields.integer("matching", in: 0...Int.max)
+            more = fields.flag("more")
         }
 
-        package var body: [Element] { sessions.map(\.element) }
+        package var body: [Element] {
+            [.field("total", total), .field("matching", matching)] + sessions.map(\.element)
+                + (more ? [Element("more")] : [])
+        }
     }
 
-    package init() {}
-    package init(fields: Fields) throws(Failure) { try fields.allowOnly([]) }
-    package var body: [Element] { [] }
+    /// nil: of every account, from everywhere, from the first on.
+    package let account: AccountID?
+    package let address: IPNetwork?
+    package let after: String?
+    package let limit: Int
+
+    package init(
+        account: AccountID? = nil, address: IPNetwork? = nil, after: String? = nil,
+        limit: Int = PageBudget.limits.upperBound
+    ) {
+        self.account = account
+        self.address = address
+        self.after = after
+        self.limit = limit
+    }
+
+    package init(fields: Fields) throws(Failure) {
+        try fields.allowOnly(["account", "address", "after", "limit"])
+        account = try fields.optionalName("account")
+        address =
+            fields.optional("address") == nil
+            ? nil : try fields.value("address") { IPNetwork(text: $0.utf8) }
+        after = try fields.optionalText("after")
+        limit = try fields.pageLimit()
+    }
+
+    package var body: [Element] {
+        var body: [Element] = []
+        if let account { body.append(.field("account", account)) }
+        if let address { body.append(.field("address", "\(address)")) }
+        if let after { body.append(.field("after", after)) }
+        return body + [.field("limit", limit)]
+    }
 }
 
 /// `ftp.kick`: ends one session, or all of an account, at once.

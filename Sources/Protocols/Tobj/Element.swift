@@ -20,6 +20,12 @@ package struct Element: Sendable, Hashable {
     package private(set) var text: [UInt8]
     package private(set) var children: [Element]
 
+    /// The text, which the element then has no more: for who must overwrite it.
+    package mutating func takeText() -> [UInt8] {
+        defer { text = [] }
+        return text
+    }
+
     /// An element that holds text (or nothing).
     package init(_ name: String, _ attributes: [Attribute] = [], text: some Collection<UInt8> = [UInt8]()) {
         self.name = name

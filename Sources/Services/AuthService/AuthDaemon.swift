@@ -1,7 +1,6 @@
 package import ConfigurationSchema
 package import DaemonKit
 import FFSModel
-import Glibc
 import Logging
 package import Requests
 package import ServiceLifecycle
@@ -82,7 +81,7 @@ extension AuthDaemon {
 
     private static func hashThreads(_ configuration: Configuration) -> Int {
         let wanted = configuration[Options.Auth.hashThreads]
-        return wanted > 0 ? wanted : max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
+        return wanted > 0 ? wanted : max(1, processorCount() / 2)
     }
 
     /// Looks and does not open: SQLite would leave files of whoever looks.
@@ -93,7 +92,7 @@ extension AuthDaemon {
             let directory = SQLiteMasterDatabase.directory(of: path)
             guard try PrivateFile.verifyDirectory(directory, owner: owner) else {
                 let parent = SQLiteMasterDatabase.directory(of: directory)
-                guard access(parent, F_OK) == 0 else {
+                guard Descriptor.isThere(parent) else {
                     return CheckFinding(
                         .error, "auth.database",
                         "there is no directory \(parent); create it (install.sh install does) or set state.directory")

@@ -3,18 +3,28 @@ package import FFSModel
 
 /// The options of ffsstaged(8) that the engine needs.
 package struct StagingSettings: Sendable {
+    /// Paths of directories; repository and accounts are on one file system.
     package var repository: String
     package var accounts: String
     package var stateDirectory: String
+    /// The user whose the repository is.
     package var owner: String
+    /// Threads that build account trees.
     package var threads = Options.Staging.threads.defaultValue
+    /// Builds that may wait for a thread; more are refused with `busy`.
     package var queue = Options.Staging.queue.defaultValue
+    /// Links to one inode after which a replica takes over.
     package var linkCeiling = Options.Staging.linkCeiling.defaultValue
+    /// Seconds: the longest life an account may be given, at once.
     package var maxLifetime = Options.Staging.maxLifetime.defaultValue
+    /// Seconds for which a page's link opens an account without the password.
     package var linkLifetime = Options.Staging.linkLifetime.defaultValue
+    /// Files of withdrawn accounts unlinked in a second.
     package var reapRate = Options.Staging.reapRate.defaultValue
+    /// Accounts that one customer may have at once, and be given in an hour.
     package var accountsPerCustomer = Options.Staging.accountsPerCustomer.defaultValue
     package var accountsPerHour = Options.Staging.accountsPerHour.defaultValue
+    /// Seconds for which a withdrawn account's record is kept.
     package var remember = Options.Staging.remember.defaultValue
     /// The download server's, for the web front.
     package var certificate = ""

@@ -4,11 +4,17 @@ import FFSModel
 /// What ffswebd's pages depend on, taken from the configuration once.
 package struct WebSettings: Sendable {
     package var siteName: String
+    /// Whom customers may ask; empty: nobody is named.
     package var contact: String
+    /// Seconds without a request after which a session ends.
     package var sessionIdle: Int64
+    /// Seconds after sign-in at which it ends in any case.
     package var sessionLifetime: Int64
+    /// Sessions kept at once.
     package var sessions: Int
+    /// Sign-in attempts of one source in a minute.
     package var signInRate: Int
+    /// Seconds that an account lives unless its customer chooses, and what they may choose.
     package var lifetime: Int
     package var lifetimes: ClosedRange<Int>
     /// Characters of the shortest new password that ffsauthd takes.

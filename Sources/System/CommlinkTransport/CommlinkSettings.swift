@@ -1,6 +1,6 @@
 package import Commlink
-import Glibc
 import NIOCore
+import SystemSupport
 
 /// The rules of a link's connections (ffs.yaml(5), group `commlink`).
 package struct CommlinkSettings: Sendable {
@@ -34,5 +34,5 @@ package struct CommlinkSettings: Sendable {
 let tcpUserTimeout = ChannelOptions.Types.SocketOption.Value(20_000)
 
 extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
-    static var tcpUserTimeout: Self { .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)) }
+    static var tcpUserTimeout: Self { .tcpOption(NIOBSDSocket.Option(rawValue: SocketOptionNumber.tcpUserTimeout)) }
 }

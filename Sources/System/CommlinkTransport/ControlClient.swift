@@ -1,5 +1,4 @@
 package import FFSModel
-import Glibc
 import NIOCore
 import NIOPosix
 import Requests
@@ -42,7 +41,7 @@ package struct ControlClient: RequestTransport {
                 .connect(unixDomainSocketPath: path) { channel in
                     channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel(wrappingChannelSynchronously: channel) }
                 }
-        } catch let error as IOError where error.errnoCode == EACCES {
+        } catch let error as IOError where error.errnoCode == Errno.accessDenied.rawValue {
             throw Failure(
                 .denied, "you may not talk to the daemon at \(path): run ffsctl as root, or join the socket's group")
         } catch {
@@ -58,7 +57,7 @@ package struct ControlClient: RequestTransport {
     private func verifyServer(of channel: any Channel) async throws {
         guard let server, let socket = channel as? any SocketOptionProvider else { return }
         let peer: PeerCredentials = try await socket.unsafeGetSocketOption(
-            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED)
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SocketOptionNumber.peerCredentials)
         ).get()
         if peer.uid == 0 || peer.uid == SystemUser.effectiveNumber { return }
         if let user = try SystemUser(named: server), user.user == peer.uid { return }

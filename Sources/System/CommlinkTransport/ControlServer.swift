@@ -1,5 +1,4 @@
 package import FFSModel
-import Glibc
 package import Logging
 import NIOCore
 import NIOPosix
@@ -42,21 +41,20 @@ package final class ControlServer: Sendable {
                 "\(path) is in use: this daemon runs already; stop it first, or give this one its own run.directory")
         }
         // Under another name until the mode is right: nobody connects in between.
-        let fresh = "\(path).\(getpid())"
-        unlink(fresh)
+        let fresh = "\(path).\(processNumber())"
+        LocalSocket.remove(fresh)
         do {
             let channel = try await bootstrap().bind(unixDomainSocketPath: fresh).get()
             // Not in that group, and not root: then all daemons are one user's, who is admitted anyway.
-            if let group, group != getegid(), chown(fresh, uid_t.max, group) != 0 {
+            if let group, let error = LocalSocket.give(fresh, group: group) {
                 logger.notice(
                     "the socket's group stays this daemon's own",
-                    metadata: ["path": "\(path)", "cause": "\(String(cString: strerror(errno)))"])
+                    metadata: ["path": "\(path)", "cause": "\(error)"])
             }
-            guard chmod(fresh, 0o660) == 0, rename(fresh, path) == 0 else {
-                let text = String(cString: strerror(errno))
-                unlink(fresh)
+            do throws(SystemError) { try LocalSocket.publish(fresh, as: path) } catch {
+                LocalSocket.remove(fresh)
                 try await channel.close()
-                throw Failure(.configuration, "cannot put the control socket at \(path): \(text)")
+                throw Failure(.configuration, "cannot put the control socket at \(path): \(error.errno)")
             }
             listener.withLock { $0 = channel }
         } catch let failure as Failure { throw failure } catch {
@@ -81,7 +79,7 @@ package final class ControlServer: Sendable {
         if listener.withLock({ $0 == nil }) { try await bind() }
         await registry.drained()
         try? await listener.withLock { $0 }?.close()
-        unlink(path)
+        LocalSocket.remove(path)
     }
 
     /// Accepts no more and hangs up once what is under way is answered; `run()` then returns.
@@ -106,7 +104,7 @@ package final class ControlServer: Sendable {
             return channel.eventLoop.makeFailedFuture(Refused())
         }
         let credentials: EventLoopFuture<PeerCredentials> = socket.unsafeGetSocketOption(
-            level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+            level: .socket, name: NIOBSDSocket.Option(rawValue: SocketOptionNumber.peerCredentials))
         return credentials.flatMapThrowing { [self] peer in
             guard isAllowed(peer) else {
                 logger.notice(
@@ -125,17 +123,9 @@ package final class ControlServer: Sendable {
     /// The socket's mode lets nobody else in; this holds even where an operator has changed it.
     private func isAllowed(_ peer: PeerCredentials) -> Bool {
         if peer.uid == 0 || peer.uid == SystemUser.effectiveNumber { return true }
-        var status = stat()
-        guard stat(path, &status) == 0 else { return false }
-        if peer.gid == status.st_gid { return true }
+        guard let group = LocalSocket.group(of: path) else { return false }
+        if peer.gid == group { return true }
         let user = try? SystemUser(number: peer.uid)
-        return user?.groups.contains(status.st_gid) == true
+        return user?.groups.contains(group) == true
     }
-}
-
-/// `struct ucred` of unix(7), which Swift's Glibc does not show.
-struct PeerCredentials: Sendable {
-    let pid: pid_t
-    let uid: uid_t
-    let gid: gid_t
 }

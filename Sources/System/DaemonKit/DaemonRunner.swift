@@ -4,7 +4,6 @@ import ConfigurationSchema
 import CoreMetrics
 import FFSModel
 import FoundationEssentials
-import Glibc
 import Logging
 import NIOPosix
 import Requests
@@ -40,7 +39,7 @@ package func runDaemon<D: Daemon>(_ type: D.Type, _ options: DaemonOptions) thro
 /// One line each on standard error, where a person or the journal sees why the daemon is not running.
 private func complain(_ lines: [String], of daemon: String) {
     for line in lines {
-        Array("\(daemon): \(line)\n".utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        Terminal.writeAtOnce(Array("\(daemon): \(line)\n".utf8), to: .error)
     }
 }
 
@@ -68,8 +67,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
                 label: label, level: Logger.Level(configuration[Options.Common.logLevel]),
                 format: configuration[Options.Common.logFormat])
         }
-        // A peer that went away is an error on that descriptor, never the end of the daemon.
-        signal(SIGPIPE, SIG_IGN)
+        Signals.ignoreBrokenPipes()
         // What a daemon creates is its own and its group's business.
         Privileges.setCreationMask(0o027)
         let environment = environment(configuration)
@@ -104,7 +102,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
 
     private func checkRunDirectory(_ configuration: Configuration) -> [CheckFinding] {
         let directory = configuration[Options.Common.runDirectory]
-        guard isDirectory(directory) else {
+        guard Descriptor.isDirectory(directory) else {
             return [
                 CheckFinding(
                     .error, "run.directory",
@@ -118,22 +116,11 @@ private struct DaemonRunner<D: Daemon>: Sendable {
     /// run.directory, the daemon does it itself.
     private func makeSocketDirectory(_ configuration: Configuration) throws(Failure) {
         let directory = "\(configuration[Options.Common.runDirectory])/\(D.name)"
-        guard mkdir(directory, 0o755) != 0 else {
-            // Past the creation mask: ffsftpd's gate has to reach a socket in ffsstaged's.
-            chmod(directory, 0o755)
-            return
-        }
-        let reason = String(cString: strerror(errno))
-        guard !isDirectory(directory) else { return }
+        guard let reason = LocalSocket.makeDirectory(directory), !Descriptor.isDirectory(directory) else { return }
         throw Failure(
             .configuration,
             "cannot make \(directory) for the control socket: \(reason); make it as root, for the user of \(D.name): "
                 + "install -d -o USER -m 0755 \(directory)")
-    }
-
-    private func isDirectory(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     private func report(_ findings: [CheckFinding]) throws {
@@ -176,7 +163,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quieter(log))
         group.maximumGracefulShutdownDuration = .seconds(configuration[Options.Common.drainSeconds])
-        log.notice("ready", metadata: ["version": "\(ffsVersion)", "pid": "\(getpid())"])
+        log.notice("ready", metadata: ["version": "\(ffsVersion)", "pid": "\(processNumber())"])
         metrics?.setReady(true)
         manager.notify(.ready)
         try await ServiceGroup(configuration: group).run()
@@ -189,7 +176,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         let started = SystemClock.now()
         table.on(DaemonStatus.self) { _, _ in
             DaemonStatus.Reply(
-                daemon: D.name, version: ffsVersion, pid: Int(getpid()), started: started, values: daemon.counts)
+                daemon: D.name, version: ffsVersion, pid: Int(processNumber()), started: started, values: daemon.counts)
         }
         table.on(DaemonReload.self) { _, _ in
             try await ReloadThread.run { try await daemon.reload(self.environment(try loadConfiguration())) }

@@ -1,6 +1,5 @@
 package import ConfigurationSchema
 package import FFSModel
-import Glibc
 package import Logging
 import Synchronization
 import SystemSupport
@@ -48,11 +47,8 @@ package struct StandardErrorLogHandler: LogHandler {
 
     private func write(_ event: LogEvent, _ all: Logger.Metadata) {
         let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let time = Timestamp(seconds: Int64(now.tv_sec)).description.dropLast()
-        let milliseconds = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
-        let stamp = "\(time).\(milliseconds)Z"
+        let now = SystemClock.nowWithMilliseconds()
+        let stamp = "\(now.time.description.dropLast()).\(String(1_000 + now.milliseconds).dropFirst())Z"
         var line: [UInt8] = []
         line.reserveCapacity(256)
         switch format {
@@ -60,7 +56,7 @@ package struct StandardErrorLogHandler: LogHandler {
         case .json: json(stamp, event, fields, into: &line)
         }
         line.append(0x0A)
-        line.withUnsafeBytes { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        Terminal.writeAtOnce(line, to: .error)
     }
 
     // Escapes in both formats: no peer's bytes can forge a line or steer a terminal.

@@ -7,6 +7,12 @@ package enum SystemClock {
     /// Wall time, whole seconds.
     package static func now() -> Timestamp { Timestamp(seconds: Int64(read(CLOCK_REALTIME).tv_sec)) }
 
+    /// Wall time, and milliseconds of its second.
+    package static func nowWithMilliseconds() -> (time: Timestamp, milliseconds: Int) {
+        let time = read(CLOCK_REALTIME)
+        return (Timestamp(seconds: Int64(time.tv_sec)), time.tv_nsec / 1_000_000)
+    }
+
     /// Nanoseconds on a clock that never steps and stands still while the machine sleeps.
     package static func monotonic() -> Int64 { nanoseconds(CLOCK_MONOTONIC) }
 

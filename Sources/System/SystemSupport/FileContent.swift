@@ -32,6 +32,14 @@ extension Descriptor {
         return Array(buffer[..<filled])
     }
 
+    /// The next bytes, at most `count`; none at the end. For what may be a pipe.
+    package func readNext(_ count: Int) throws(SystemError) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
+        defer { buffer.deallocate() }
+        let filled = try read(into: buffer)
+        return Array(buffer[..<filled])
+    }
+
     /// The whole file from its start; nil when it holds more than `limit` bytes.
     package func readAll(limit: Int) throws(SystemError) -> [UInt8]? {
         let expected = try status().size

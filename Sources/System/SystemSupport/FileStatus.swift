@@ -144,6 +144,18 @@ extension Descriptor {
         }
     }
 
+    /// Whether `path` is a directory, or a link to one.
+    package static func isDirectory(_ path: String) -> Bool {
+        do throws(SystemError) { _ = try open(CPath(path), [.pathOnly, .directory]) } catch { return false }
+        return true
+    }
+
+    /// Whether there is something at `path` that can be looked at.
+    package static func isThere(_ path: String) -> Bool {
+        do throws(SystemError) { _ = try open(CPath(path), [.pathOnly]) } catch { return false }
+        return true
+    }
+
     /// Of the file system it lies on, fstatvfs(3).
     package func space() throws(SystemError) -> FileSystemSpace {
         var raw = ffs_space()

@@ -18,18 +18,18 @@ package struct ChildProcess: Sendable, Hashable {
         }
     }
 
-    /// posix_spawn(3) of this program's own binary. `descriptors[i]` becomes descriptor 3 + i of the child, which
-    /// inherits standard error and nothing else; its signals are as after boot.
-    package static func spawnSelf(
-        arguments: [String], environment: [String], descriptors: [Int32]
+    /// posix_spawn(3) of `program`, by default this program's own binary. `descriptors[i]` becomes descriptor 3 + i of the
+    /// child, which inherits standard error and nothing else; its signals are as after boot.
+    package static func spawn(
+        _ program: String = "/proc/self/exe", arguments: [String], environment: [String], descriptors: [Int32]
     ) throws(SystemError) -> ChildProcess {
         var pid: Int32 = 0
         let result = withCStrings(arguments) { argv in
             withCStrings(environment) { envp in
-                ffs_spawn("/proc/self/exe", argv, envp, descriptors, Int32(descriptors.count), &pid)
+                ffs_spawn(program, argv, envp, descriptors, Int32(descriptors.count), &pid)
             }
         }
-        try check(result, "posix_spawn", "/proc/self/exe")
+        try check(result, "posix_spawn", program)
         return ChildProcess(number: pid)
     }
 
@@ -78,6 +78,9 @@ package enum Signals {
     package static var terminate: Int32 { SIGTERM }
     package static var kill: Int32 { SIGKILL }
 
+    /// A peer that went away is an error of its descriptor, never the end of the process.
+    package static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+
     /// Dying peers are errors of their descriptors, never signals; and a worker ends when its channel says so.
     package static func ignoreForWorker() {
         signal(SIGPIPE, SIG_IGN)
@@ -100,6 +103,12 @@ package func environmentVariable(_ name: String) -> String? { getenv(name).map {
 
 /// Processors this process may run on.
 package func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+/// The number of this process.
+package func processNumber() -> Int32 { getpid() }
+
+/// Ends the program, exit(3).
+package func endProgram(_ status: Int32) -> Never { exit(status) }
 
 /// Ends the process without unwinding; for workers, whose files are all read-only.
 package func exitNow(_ status: Int32) -> Never { _exit(status) }

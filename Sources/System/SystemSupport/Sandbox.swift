@@ -28,6 +28,12 @@ package enum Sandbox {
         return .enforced
     }
 
+    /// Whether this process can still make a UNIX socket, which ``restrictSystemCalls()`` forbids.
+    package static func canMakeLocalSockets() -> Bool {
+        do throws(SystemError) { _ = try Descriptor.socketPair() } catch { return false }
+        return true
+    }
+
     /// seccomp(2): calls outside a network file server's list fail with EPERM, and execve(2), ptrace(2) and their like
     /// end the process. Needs NO_NEW_PRIVS.
     package static func restrictSystemCalls() throws(SystemError) -> Outcome {

@@ -14,6 +14,11 @@ package enum SecretMemory {
         return mlock(pages, Int(end - start)) == 0 && dumped == 0
     }
 
+    /// Overwrites memory that held a secret.
+    package static func wipe(_ memory: UnsafeMutableRawBufferPointer) {
+        if let base = memory.baseAddress { explicit_bzero(base, memory.count) }
+    }
+
     /// Overwrites bytes that held a secret; explicit_bzero(3), which the compiler may not leave out.
     package static func wipe(_ bytes: inout [UInt8]) {
         bytes.withUnsafeMutableBytes { if let base = $0.baseAddress { explicit_bzero(base, $0.count) } }

@@ -61,6 +61,14 @@ package enum SocketOption: Sendable {
     }
 }
 
+/// Numbers of options that SwiftNIO is told to set and ask for.
+package enum SocketOptionNumber {
+    /// Milliseconds without an acknowledgement after which a peer is given up; tcp(7).
+    package static let tcpUserTimeout = TCP_USER_TIMEOUT
+    /// The process behind a UNIX socket, ``PeerCredentials``; unix(7).
+    package static let peerCredentials = SO_PEERCRED
+}
+
 /// What a non-blocking call on a socket came to.
 package enum SocketResult: Sendable, Hashable {
     case bytes(Int)
@@ -133,6 +141,22 @@ extension Descriptor {
         Self.result(ffs_send(rawValue, buffer.baseAddress, buffer.count))
     }
 
+    /// As ``send(_:)`` over a UNIX socket; `passed` goes with the first byte and is the peer's own from then on.
+    package func send(_ buffer: UnsafeRawBufferPointer, passing passed: LentDescriptor?) -> SocketResult {
+        Self.result(ffs_send_passing(rawValue, buffer.baseAddress, buffer.count, passed?.number ?? -1))
+    }
+
+    /// As ``receive(into:)`` from a UNIX socket, with the descriptor that came along.
+    package func receivePassed(
+        into buffer: UnsafeMutableRawBufferPointer
+    ) -> (result: SocketResult, passed: LentDescriptor?) {
+        var passed: Int32 = -1
+        let count = ffs_receive_passed(rawValue, buffer.baseAddress, buffer.count, &passed)
+        return (
+            count == 0 ? .end : Self.result(count), passed < 0 ? nil : LentDescriptor(Descriptor(owning: passed))
+        )
+    }
+
     /// sendfile(2) of up to `count` bytes from `offset` of `file`; 0 bytes at the file's end.
     package func send(file: borrowing Descriptor, offset: UInt64, count: Int) -> SocketResult {
         Self.result(ffs_sendfile(rawValue, file.rawValue, Int64(offset), count))
@@ -156,6 +180,18 @@ extension Descriptor {
 
     /// O_NONBLOCK of fcntl(2).
     package func setNonBlocking() throws(SystemError) { try check(ffs_set_nonblocking(rawValue), "fcntl", nil) }
+}
+
+/// A descriptor with several users, or one on its way to another process; closed with the last reference.
+package final class LentDescriptor: Sendable {
+    private let descriptor: Descriptor
+
+    package init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    package var number: Int32 { descriptor.rawValue }
+
+    /// Writes all of `bytes`; throws what write(2) says.
+    package func write(_ bytes: [UInt8]) throws(SystemError) { try descriptor.write(bytes) }
 }
 
 /// A connection taken from a listener.

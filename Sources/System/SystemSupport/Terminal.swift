@@ -34,6 +34,11 @@ package enum Terminal {
         }
     }
 
+    /// One write(2) of all of `bytes`, so that lines of several processes never mix; what is not taken is lost.
+    package static func writeAtOnce(_ bytes: [UInt8], to stream: Stream) {
+        bytes.withUnsafeBytes { _ = Glibc.write(stream.rawValue, $0.baseAddress, $0.count) }
+    }
+
     /// One line of standard input without its line feed; nil at the end of input. At most `limit` bytes are kept.
     /// On a terminal `prompt` is shown on standard error and, with `echo` false, what is typed is not; termios(3).
     package static func readLine(prompt: String, echo: Bool, limit: Int = 4_096) -> [UInt8]? {

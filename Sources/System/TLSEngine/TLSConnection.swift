@@ -44,7 +44,7 @@ package final class TLSConnection {
 
     private let ssl: OpaquePointer
     /// Kept so that callbacks' context outlives the connection.
-    private let context: TLSContext
+    let context: TLSContext
     private let input: OpaquePointer?
     private let output: OpaquePointer?
     var sessionCache: TLSSessionCache? { context.sessions }

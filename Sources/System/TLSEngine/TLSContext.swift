@@ -19,20 +19,20 @@ package final class TLSContext: Sendable {
     let sessions: TLSSessionCache?
 
     /// Seconds for which a session can be resumed: as long as an FTP session may last without a command.
-    private static let resumable = 86_400
+    package static let resumable = 86_400
 
-    /// Bytes of ``init(server:protocols:maximumVersion:ticketKeys:sessions:)``'s `ticketKeys`: name, HMAC key and AES key.
-    package static let ticketKeyBytes = 80
+    /// Under which tickets are written, and read: the first; the others, of before, only read. Empty: OpenSSL's own.
+    let ticketKeys: [TicketKey]
 
     /// A server's context.
     /// - Parameters:
     ///   - credentials: at least one; the first for clients that name no server (SNI, RFC 6066 §3) that another serves.
-    ///   - ticketKeys: ``ticketKeyBytes`` random bytes, the same for all contexts and processes that are to
-    ///     accept each other's tickets; nil: this context's own.
+    ///   - ticketKeys: the same for all contexts and processes that are to accept each other's tickets; none: this
+    ///     context's own.
     ///   - sessions: where TLS 1.2 sessions of clients without tickets are kept; nil: they cannot resume.
     package init(
         server credentials: [TLSCredentials], protocols: [String], maximumVersion: Int32? = nil,
-        ticketKeys: [UInt8]? = nil, sessions: TLSSessionCache? = nil
+        ticketKeys: [TicketKey] = [], sessions: TLSSessionCache? = nil
     ) throws(TLSError) {
         guard let first = credentials.first else { throw TLSError(.credentials, "there is no certificate") }
         guard let context = SSL_CTX_new(TLS_server_method()) else {
@@ -42,6 +42,7 @@ package final class TLSContext: Sendable {
         self.protocols = protocols.map { Array($0.utf8) }
         self.credentials = credentials
         self.sessions = sessions
+        self.ticketKeys = ticketKeys
         guard SSL_CTX_use_certificate(context, first.leaf) == 1, SSL_CTX_use_PrivateKey(context, first.key) == 1,
             ffs_ctx_set_chain(context, first.chain) == 1
         else { throw .fromQueue(.credentials, "OpenSSL does not accept the certificate") }
@@ -58,9 +59,7 @@ package final class TLSContext: Sendable {
         SSL_CTX_set_session_ticket_cb(context, markTicket, readTicket, nil)
         // A session has one data connection at a time, and each brings the next ticket.
         SSL_CTX_set_num_tickets(context, 1)
-        if var ticketKeys, ffs_ctx_set_ticket_keys(context, &ticketKeys, ticketKeys.count) != 1 {
-            throw .fromQueue(.system, "OpenSSL does not accept the ticket keys")
-        }
+        if !ticketKeys.isEmpty { SSL_CTX_set_tlsext_ticket_key_evp_cb(context, chooseTicketKey) }
         SSL_CTX_set_timeout(context, Self.resumable)
         let me = Unmanaged.passUnretained(self).toOpaque()
         SSL_CTX_set_alpn_select_cb(context, selectProtocol, me)
@@ -83,6 +82,7 @@ package final class TLSContext: Sendable {
         self.protocols = protocols.map { Array($0.utf8) }
         credentials = []
         sessions = nil
+        ticketKeys = []
         configure(context)
         if let maximumVersion { _ = ffs_ctx_set_max_version(context, maximumVersion) }
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)

@@ -438,7 +438,8 @@ def tls_versions():
         assert client.data_reused, version
         assert client.transfer("LIST")[1].count(b"\r\n") >= 3
         # No ticket: allowed by default, a full handshake.
-        assert client.transfer("RETR hello.txt", session=False)[0].startswith("226") and not client.data_reused
+        bare = Client().secure(tls_context(version))
+        assert bare.transfer("RETR hello.txt", session=False)[0].startswith("226") and not bare.data_reused
         client.expect("PROT C", 200)
         client.is_protected = False
         assert client.transfer("RETR hello.txt")[1] == content("hello.txt")

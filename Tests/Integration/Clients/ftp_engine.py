@@ -63,6 +63,11 @@ def status(pid):
 # ---- processes
 
 
+def counts():
+    """What `ffsctl status` shows of ffsftpd."""
+    return next(row for row in json.loads(ctl("status", "ffsftpd", "--json")) if row["daemon"] == "ffsftpd")["counts"]
+
+
 def workers_hold_nothing():
     """Every thread of a worker: no new privileges, seccomp, and under root another user, no groups, no capabilities, another root.
     Its descriptors are sockets, the accounts and the transfer log; keys and certificates are no files to it."""
@@ -78,6 +83,7 @@ def workers_hold_nothing():
             for name in ["CapEff", "CapPrm", "CapInh", "CapAmb"]:
                 assert all(int(value, 16) == 0 for value in fields[name]), (name, fields[name])
             assert os.readlink(f"/proc/{pid}/root") == os.path.realpath(AREA)
+        assert counts()["workers under Landlock"] == counts()["workers under seccomp"] == len(workers()), counts()
         for number in os.listdir(f"/proc/{pid}/fd"):
             target = os.readlink(f"/proc/{pid}/fd/{number}")
             known = target.startswith(("socket:", "anon_inode:", "/memfd:", "/dev/null", os.path.realpath(AREA)))
@@ -324,7 +330,8 @@ def logs_agree_to_the_byte():
             assert reply.startswith("226"), reply
             if path:
                 note(client, len(got), True, offset, path, client.data_reused if client.is_protected else None)
-        reply, got = client.transfer("RETR hello.txt", session=False)
+        bare = Client().secure(client.context) if client.is_protected else client
+        reply, got = bare.transfer("RETR hello.txt", session=False)
         note(client, len(got), True, path="hello.txt", reused=False if client.is_protected else None)
         # Broken off: the kernel took at least what came through.
         for how in ["ABOR", "reset"]:
@@ -362,6 +369,38 @@ def logs_agree_to_the_byte():
             assert "tls" not in fields and "reused" not in fields, case
         assert fields["sha256"] == hashlib.sha256(content(path)).hexdigest(), case
     assert digest in log() and PASSWORD not in log()
+
+
+def transfer_log_is_rotated():
+    """logrotate(8) renames xferlog and has the daemon reload: what comes then stands in a new file, what went before in the old one,
+    FTP and HTTPS, from workers that were there and from those that are started later. A session goes on meanwhile."""
+    def names(path):
+        return sorted(line.split()[8] for line in open(path)) if os.path.exists(path) else []
+
+    def fetch(client, path):
+        assert client.transfer(f"RETR {path}")[0].startswith("226")
+        subprocess.run(["curl", "-sSfk", "-o", "/dev/null", "-u", f"{ACCOUNT}:{PASSWORD}", f"https://{HOST}:{HTTPS}/a/{ACCOUNT}/{path}"], check=True)
+
+    clients = [signed_in() for _ in range(6)]
+    for client in clients:
+        fetch(client, "hello.txt")
+    eventually(lambda: len(names(XFERLOG)) == 12)
+    for turn in range(2):
+        rotated = f"{XFERLOG}.{turn}"
+        before = names(XFERLOG)
+        os.rename(XFERLOG, rotated)
+        os.kill(PID, signal.SIGHUP)
+        eventually(lambda: os.path.exists(XFERLOG) and log().count("reloaded") > turn)
+        # Each worker has it once it has answered a question that was asked after the reload.
+        ctl("ftp", "who", "--json")
+        if turn == 1:
+            os.kill(workers()[0], signal.SIGKILL)
+            eventually(lambda: len(workers()) == 2 and log().count("worker serves") == 3)
+            clients = [signed_in() for _ in range(6)]
+        for client in clients:
+            fetch(client, "d/one")
+        eventually(lambda: len(names(XFERLOG)) == 12)
+        assert names(XFERLOG) == ["/d/one"] * 12 and names(rotated) == before
 
 
 if __name__ == "__main__":

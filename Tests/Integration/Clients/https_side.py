@@ -386,8 +386,8 @@ def metrics():
     before = scrape()
     assert before["ffs_ftp_workers"] == 2
     client = Client().secure()
-    client.transfer("RETR hello.txt")
     client.transfer("RETR hello.txt", session=False)
+    client.transfer("RETR hello.txt")
     plain = signed_in()
     plain.transfer("RETR d/one")
     refused = Client()

@@ -14,7 +14,8 @@ import Testing
         Row(
             "limits_are_shown",
             ["ftp.sessions": "500", "ftp.sessions-per-account": "7", "ftp.rate-per-session": "4096"]),
-        Row("logs_agree_to_the_byte"))
+        Row("logs_agree_to_the_byte"),
+        Row("transfer_log_is_rotated"))
 
     @Test(arguments: rows)
     func row(row: Row) async {

@@ -72,6 +72,14 @@ struct LayerTests {
         }
     }
 
+    /// System calls live in SystemSupport: what is not called elsewhere need not be audited elsewhere.
+    @Test func systemSupportAloneCallsTheSystem() {
+        for file in SourceTree.sources where file.components[2] != "SystemSupport" {
+            let libraries = file.imports.intersection(["Glibc", "Musl", "Darwin", "SystemPackage"])
+            #expect(libraries.isEmpty, "\(file.path) imports \(libraries.sorted()); give SystemSupport what it needs")
+        }
+    }
+
     @Test func foundationStaysOutOfTheDataPath() {
         for file in SourceTree.sources where Self.withoutFoundation.contains(String(file.components[2])) {
             let foundation = file.imports.filter { $0.hasPrefix("Foundation") }

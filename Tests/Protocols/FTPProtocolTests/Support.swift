@@ -1,3 +1,4 @@
+import FFSModel
 import FTPProtocol
 
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

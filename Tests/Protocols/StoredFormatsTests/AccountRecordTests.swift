@@ -50,6 +50,18 @@ import Testing
         #expect(record.extended(to: record.expires + 60).admits(password: Array("test".utf8), at: record.expires))
     }
 
+    /// A comparison of a part of the digest would let one password in 2^8, or 2^64, in.
+    @Test func everyByteOfThePasswordsDigestCounts() throws {
+        let right = ContentDigest.sha256(of: Array("test".utf8)).description
+        for index in 0..<32 {
+            var hex = Array(right.utf8)
+            hex[2 * index] = hex[2 * index] == UInt8(ascii: "0") ? UInt8(ascii: "1") : UInt8(ascii: "0")
+            let text = Self.golden.replacing(right, with: String(decoding: hex, as: UTF8.self))
+            let record = try AccountRecord(bytes: Array(text.utf8))
+            #expect(!record.admits(password: Array("test".utf8), at: record.created), "byte \(index)")
+        }
+    }
+
     @Test(arguments: [
         (#"v="1""#, #"v="2""#), ("abcdefghijklmnop", "../../etc/passwd"), ("<files>3</files>", ""),
         ("<order>17</order>", "<order>17</order><extra>1</extra>"), ("grace 600", "grace 0"),

@@ -170,6 +170,33 @@ import Testing
         #expect(account.ended == .until(now + 30))
     }
 
+    /// openat2(2) follows no link on the way to a file or directory, wherever it leads, and not out by `..` either.
+    @Test func symbolicLinksAreNotFollowed() throws {
+        let now = SystemClock.now()
+        let fixture = try AccountFixture(["p-1/d/a": [1]], expires: now + 100)
+        let root = fixture.directory("\(fixture.account)/root")
+        for (name, target) in [
+            ("inside", "p-1"), ("whole", "\(root)/p-1"), ("up", "p-1/../p-1"), ("out", "/etc"), ("p-1/file", "d/a"),
+            ("p-1/hosts", "/etc/hosts"),
+        ] { try FileManager.default.createSymbolicLink(atPath: "\(root)/\(name)", withDestinationPath: target) }
+        let store = AccountStore(area: try fixture.area())
+        guard
+            case .admitted(let account) = store.admit(
+                name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
+        else { throw TestFailure("not admitted") }
+        func path(_ text: String) throws -> VirtualPath { try #require(VirtualPath.root.resolving(Array(text.utf8))) }
+        #expect(try account.tree.openFile(path("p-1/d/a")).size == 1)
+        for name in ["inside/d/a", "whole/d/a", "up/d/a", "out/hosts", "p-1/file", "p-1/hosts", "inside/d/../d/a"] {
+            let error = #expect(throws: SystemError.self, "\(name)") { try account.tree.openFile(path(name)) }
+            #expect(error?.errno == .symbolicLink, "\(name)")
+        }
+        for name in ["inside", "inside/d", "out", "whole"] {
+            #expect(throws: SystemError.self, "\(name)") {
+                _ = try account.tree.open(path(name), directory: true).rawValue
+            }
+        }
+    }
+
     /// Digests come from SHA256SUMS, found without reading all of it.
     @Test func digestsAreFound() throws {
         var files: [String: [UInt8]] = [:]

@@ -57,6 +57,35 @@ import Testing
         #expect(rung == (0..<40).sorted { ($0 * 7) % 40 < ($1 * 7) % 40 })
     }
 
+    /// A pass in slices meets everyone who is there from its beginning to its end, and only those asked for.
+    @Test(arguments: [1, 7, 256]) func passesInSlices(slice: Int) throws {
+        final class Other: EventLoop.Source {}
+        let loop = try EventLoop()
+        var probes: [Probe] = []
+        for index in 0..<300 {
+            let source: EventLoop.Source = index % 3 == 0 ? Other() : Probe()
+            try loop.add(source, -1, [])
+            if let probe = source as? Probe { probes.append(probe) }
+        }
+        loop.remove(probes.removeFirst())
+        var met: [ObjectIdentifier: Int] = [:]
+        var place: Int? = 0
+        while let start = place {
+            var looked = 0
+            place = loop.forEach(Probe.self, from: start, count: slice) { probe in
+                met[ObjectIdentifier(probe), default: 0] += 1
+                looked += 1
+            }
+            #expect(looked <= slice)
+            // Who leaves meanwhile is not met again.
+            if let last = probes.popLast() {
+                loop.remove(last)
+                met[ObjectIdentifier(last)] = nil
+            }
+        }
+        for probe in probes { #expect(met[ObjectIdentifier(probe)] == 1) }
+    }
+
     @Test func jobsComeFromOtherThreadsInOrder() throws {
         let loop = try EventLoop()
         let seen = Monitor<[Int]>([])
@@ -123,13 +152,14 @@ import Testing
         let counters = try SharedCounters(secret: 7)
         var limits = SessionLimits()
         (limits.server, limits.perAddress, limits.perAccount) = (3, 2, 1)
+        let (a1, a2, a3) = (IPAddress(v4: 1), IPAddress(v4: 2), IPAddress(v4: 3))
         let (ftp, https) = (Ledger(counters, column: 0), Ledger(counters, column: 1))
-        #expect(ftp.admit([1], limits) == nil && https.admit([1], limits) == nil)
-        #expect(ftp.admit([1], limits) == .address)
-        #expect(https.admit([2], limits) == nil)
-        #expect(ftp.admit([3], limits) == .server)
-        https.left([2])
-        #expect(ftp.admit([3], limits) == nil && Ledger.sessions(counters) == 3)
+        #expect(ftp.admit(a1, limits) == nil && https.admit(a1, limits) == nil)
+        #expect(ftp.admit(a1, limits) == .address)
+        #expect(https.admit(a2, limits) == nil)
+        #expect(ftp.admit(a3, limits) == .server)
+        https.left(a2)
+        #expect(ftp.admit(a3, limits) == nil && Ledger.sessions(counters) == 3)
         let account = try AccountID("abcdefghij234567")
         #expect(ftp.signedIn(to: account, limits) && !https.signedIn(to: account, limits))
         ftp.signedOut(of: account)
@@ -137,6 +167,28 @@ import Testing
         #expect(ftp.rateLimit(of: account, limits) == nil)
         limits.serverRate = 1
         #expect(ftp.rateLimit(of: account, limits) != nil)
+    }
+
+    /// Who has one address of an IPv6 network has all of its 2^64: they share one count, here as at ffswebd and ffsauthd.
+    @Test func anIPv6NetworkIsOneSource() throws {
+        let counters = try SharedCounters(secret: 7)
+        var limits = SessionLimits()
+        (limits.perAddress, limits.lockOutAttempts, limits.lockOutSeconds) = (2, 2, 60)
+        let near = try ["2001:db8::1", "2001:db8::ffff:2", "2001:db8::3"].map {
+            try #require(IPAddress(text: $0.utf8))
+        }
+        let far = try #require(IPAddress(text: "2001:db8:0:1::1".utf8))
+        let ledger = Ledger(counters, column: 0)
+        #expect(ledger.admit(near[0], limits) == nil && ledger.admit(near[1], limits) == nil)
+        #expect(ledger.admit(near[2], limits) == .address)
+        #expect(ledger.admit(far, limits) == nil)
+        ledger.left(near[1])
+        #expect(ledger.admit(near[2], limits) == nil)
+        let lockOut = ledger.lockOut(limits)
+        let name = Array("abcdefghij234567".utf8)
+        for address in near[..<2] { lockOut.failed(name, from: address, now: 1_000_000_000) }
+        #expect(lockOut.isLocked(name, from: near[2], now: 1_000_000_001))
+        #expect(!lockOut.isLocked(name, from: far, now: 1_000_000_001))
     }
 
     @Test func aRateHoldsOverManyTakers() throws {

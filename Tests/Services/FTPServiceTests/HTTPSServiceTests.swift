@@ -39,7 +39,8 @@ import Testing
                 ledger: Ledger(SharedCounters(secret: 1), column: 0),
                 log: WorkerLog(
                     logger: Logger(label: "test"),
-                    transferLog: Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600)))
+                    transferLog: LentDescriptor(
+                        Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600))))
             let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
             let listener = try Descriptor.listen(address, backlog: 100)
             let number = listener.release()

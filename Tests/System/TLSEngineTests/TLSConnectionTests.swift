@@ -68,6 +68,42 @@ import Testing
         #expect(data.server.resumption == .ownSession)
     }
 
+    /// A ticket opens under its key as long as that is kept, and is written anew under the newest.
+    @Test(arguments: [tls12, tls13])
+    func ticketKeysTurnOver(_ version: Int32) throws {
+        var keys = TicketKeys()
+        func context() throws -> TLSContext {
+            try TLSContext(server: [TestCertificate.credentials()], protocols: [], ticketKeys: keys.keys)
+        }
+        let client = try TLSContext(unverifyingClientWithProtocols: [], maximumVersion: version)
+        // A connection that is gone without a word takes its session with it.
+        var kept: [Pair] = []
+        func session(_ context: TLSContext, resuming old: TLSSession? = nil) throws -> (TLSSession, Bool) {
+            let pair = try pair(context, client: client, resuming: old)
+            kept.append(pair)
+            try pair.handshake()
+            _ = try pair.send("220", from: pair.server, to: pair.client)
+            return (try #require(pair.client.session()), pair.server.resumption == .ownSession)
+        }
+        let (first, _) = try session(context())
+        // A second process with the same keys, and one with others.
+        #expect(try session(context(), resuming: first).1)
+        let stranger = try TLSContext(
+            server: [TestCertificate.credentials()], protocols: [], ticketKeys: TicketKeys().keys)
+        #expect(try !session(stranger, resuming: first).1)
+        keys.turnOver()
+        let (second, resumed) = try session(context(), resuming: first)
+        #expect(resumed)
+        keys.turnOver()
+        #expect(try session(context(), resuming: first).1)
+        keys.turnOver()
+        #expect(try !session(context(), resuming: first).1, "its key is forgotten")
+        #expect(try session(context(), resuming: second).1, "it was written anew")
+        #expect(keys.keys.count == 3 && Set(keys.keys).count == 3)
+        let key = try #require(keys.keys.first)
+        #expect(TicketKey(key.bytes) == key && TicketKey(key.bytes.dropLast()) == nil)
+    }
+
     @Test func closeNotifyIsTheOnlyCleanEnd() throws {
         let context = try TLSContext(server: [TestCertificate.credentials()], protocols: [])
         let pair = try pair(context, client: TLSContext(unverifyingClientWithProtocols: []))

@@ -45,6 +45,9 @@ int ffs_shutdown_write(int fd);
 long ffs_receive(int fd, void *buffer, size_t size);
 long ffs_peek(int fd, void *buffer, size_t size);  // MSG_PEEK
 long ffs_send(int fd, const void *buffer, size_t size);
+// SCM_RIGHTS of unix(7): `passed` goes with the first byte; -1 for none. What came is in *passed, or -1.
+long ffs_send_passing(int fd, const void *buffer, size_t size, int passed);
+long ffs_receive_passed(int fd, void *buffer, size_t size, int *passed);
 long ffs_sendfile(int to, int from, int64_t offset, size_t count);
 int ffs_is_cached(int fd, int64_t offset);  // 1 when the byte there can be read without waiting for a disk
 

@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// The argument of EPSV (RFC 2428 §3).
 package enum ExtendedPassive: Sendable, Hashable {
     case same

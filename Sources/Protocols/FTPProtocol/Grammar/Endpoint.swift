@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// An address and a TCP port, and its forms in PORT, PASV, EPRT and EPSV.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     package let address: IPAddress

@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// The argument of HOST (RFC 7151 §3): a domain, an IPv4 address, or an IPv6 address in brackets.
 package enum HostName: Sendable, Hashable {
     /// Lower case, without a dot at its end.

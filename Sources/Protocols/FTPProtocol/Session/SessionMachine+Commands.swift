@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// Commands that need nothing but the session's own state.
 extension SessionMachine {
     // MARK: Representation

@@ -1,5 +1,5 @@
 import CCrypt
-import Glibc
+import SystemSupport
 
 /// A stored password: crypt(5)'s `$y$…` text, or that of another method which an operator brought along.
 /// Printing one shows nothing of it.
@@ -27,14 +27,14 @@ struct CryptContext: ~Copyable {
     init() {}
 
     deinit {
-        if let area { free(area) }
+        if let area { ffs_crypt_free(area) }
     }
 
     /// A new setting for yescrypt at `cost` (crypt(5): 1 to 11) with a salt from getrandom(2);
     /// nil when libcrypt does not know yescrypt or refuses the cost.
     static func setting(cost: Int) -> PasswordHash? {
         guard let text = crypt_gensalt_ra("$y$", UInt(cost), nil, 0) else { return nil }
-        defer { free(text) }
+        defer { ffs_crypt_free(text) }
         return PasswordHash(text: String(cString: text))
     }
 
@@ -48,7 +48,7 @@ struct CryptContext: ~Copyable {
         return phrase.withUnsafeMutableBytes { bytes in
             guard let start = bytes.baseAddress else { return nil }
             // The copy that crypt_ra read must not lie about in freed memory.
-            defer { explicit_bzero(start, bytes.count) }
+            defer { SecretMemory.wipe(bytes) }
             guard let text = crypt_ra(start.assumingMemoryBound(to: CChar.self), setting.text, &area, &size) else {
                 return nil
             }

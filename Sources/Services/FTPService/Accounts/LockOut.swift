@@ -1,7 +1,8 @@
+import FFSModel
 import SystemSupport
 
-/// Wrong passwords for one account from one address, counted over all workers: after the first few, one a minute or so is
-/// looked at. Another address is not concerned, so nobody can lock a customer out from elsewhere; and a name that is no
+/// Wrong passwords for one account from one source (``FFSModel/IPAddress/source``), counted over all workers: after the first few, one a minute or so is
+/// looked at. Another source is not concerned, so nobody can lock a customer out from elsewhere; and a name that is no
 /// account is not counted, so nobody can fill the table.
 struct LockOut {
     private let counters: SharedCounters
@@ -14,17 +15,17 @@ struct LockOut {
         self.seconds = seconds
     }
 
-    private func bucket(_ name: [UInt8], _ address: [UInt8]) -> Int {
-        counters.bucket(Array("password ".utf8) + address + name)
+    private func bucket(_ name: [UInt8], _ address: IPAddress) -> Int {
+        counters.bucket(Array("password ".utf8) + address.source.bytes + name)
     }
 
     /// Each failure is a debt of ``seconds`` that time pays off; this many may be owed. `now`: the monotonic clock's
     /// nanoseconds.
-    func isLocked(_ name: [UInt8], from address: [UInt8], now: Int64) -> Bool {
+    func isLocked(_ name: [UInt8], from address: IPAddress, now: Int64) -> Bool {
         counters.wait(bucket(name, address), now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
     }
 
-    func failed(_ name: [UInt8], from address: [UInt8], now: Int64) {
+    func failed(_ name: [UInt8], from address: IPAddress, now: Int64) {
         counters.take(seconds, rate: 1, from: bucket(name, address), now: now)
     }
 }

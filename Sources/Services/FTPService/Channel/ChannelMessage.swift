@@ -1,5 +1,5 @@
 package import FFSModel
-import SystemSupport
+package import SystemSupport
 package import Tobj
 
 /// What supervisor and worker say to each other over their socket pair: four bytes of length, big-endian, then a Tobj
@@ -10,11 +10,13 @@ package enum ChannelMessage: Sendable {
     case drain
     /// Whether new sessions are turned away.
     case hold(Bool)
+    /// Where transfers are recorded from now on; nil: nowhere. The descriptor goes beside the bytes.
+    case transferLog(LentDescriptor?)
     /// `who`, `kick`: a question that wants an ``answer(number:_:)``.
     case ask(number: Int, Element)
     // Worker to supervisor.
     /// The worker serves. One that cannot says why on standard error and ends.
-    case ready
+    case ready(Confinement)
     case answer(number: Int, Element)
     // Worker to supervisor, and supervisor to gate.
     case signIn(SignInRequest)
@@ -31,7 +33,8 @@ package enum ChannelMessage: Sendable {
         case .drain: Element("drain")
         case .hold(let on): Element("hold", text: on ? "on" : "off")
         case .ask(let number, let body): Element("ask", [.init("number", "\(number)".utf8)], children: [body])
-        case .ready: Element("ready")
+        case .transferLog(let log): Element("transfer-log", text: log == nil ? "off" : "on")
+        case .ready(let confinement): confinement.element
         case .answer(let number, let body): Element("answer", [.init("number", "\(number)".utf8)], children: [body])
         case .signIn(let request): request.element
         case .signedIn(let number, let answer): answer.element(number: number)
@@ -40,7 +43,8 @@ package enum ChannelMessage: Sendable {
         }
     }
 
-    init?(_ element: Element) {
+    /// - Parameter passed: takes the descriptor that came with the message.
+    init?(_ element: Element, passed: () -> LentDescriptor? = { nil }) {
         let number = element.attribute("number").flatMap { Int(String(decoding: $0, as: UTF8.self)) }
         switch element.name {
         case "plan":
@@ -51,7 +55,11 @@ package enum ChannelMessage: Sendable {
         case "ask":
             guard let number, let body = element.children.first else { return nil }
             self = .ask(number: number, body)
-        case "ready": self = .ready
+        case "transfer-log":
+            let log = element.string == "on" ? passed() : nil
+            guard log != nil || element.string == "off" else { return nil }
+            self = .transferLog(log)
+        case "ready": self = .ready(Confinement(element))
         case "answer":
             guard let number, let body = element.children.first else { return nil }
             self = .answer(number: number, body)
@@ -69,30 +77,72 @@ package enum ChannelMessage: Sendable {
         }
     }
 
+    /// What goes beside the bytes.
+    var passed: LentDescriptor? {
+        if case .transferLog(let log) = self { log } else { nil }
+    }
+
     /// The bytes on the wire.
     package var framed: [UInt8] {
+        var element = element
         var body = element.serialized()
-        defer { SecretMemory.wipe(&body) }
+        defer {
+            SecretMemory.wipe(&body)
+            if case .signIn = self { element.wipeText() }
+        }
         return (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (24 - 8 * $0)) } + body
+    }
+}
+
+extension Element {
+    /// Overwrites a password that was text.
+    fileprivate mutating func wipeText() {
+        var text = takeText()
+        SecretMemory.wipe(&text)
+    }
+}
+
+extension Confinement {
+    var element: Element {
+        Element(
+            "ready",
+            [.init("files", "\(restrictsFiles)".utf8), .init("calls", "\(restrictsSystemCalls)".utf8)])
+    }
+
+    init(_ element: Element) {
+        func isSet(_ name: String) -> Bool { element.attribute(name)?.elementsEqual("true".utf8) == true }
+        self.init(restrictsFiles: isSet("files"), restrictsSystemCalls: isSet("calls"))
     }
 }
 
 /// Cuts a channel's bytes into messages.
 package struct ChannelFramer: Sendable {
     private var bytes: [UInt8] = []
-    /// `who` of a full server is the largest message.
-    private static let longest = 256 << 20
+    /// Descriptors that came and wait for their messages.
+    private var passed: [LentDescriptor] = []
+    private let longest: Int
+    private static let mostPassed = 16
 
-    package init() {}
+    /// What a supervisor takes from its workers and its gate: a page of sessions is the largest message. A worker that was
+    /// taken over makes a process of root's keep no more than this.
+    package static let fromWorkers = 2 << 20
+    /// What they take from it: a plan with many certificates.
+    package static let fromSupervisor = 256 << 20
 
-    /// Bytes from the channel, however they were cut.
-    package mutating func append(_ more: UnsafeRawBufferPointer) { bytes.append(contentsOf: more) }
+    /// - Parameter longest: bytes of the largest message that is taken.
+    package init(longest: Int = fromSupervisor) { self.longest = longest }
+
+    /// Bytes from the channel, however they were cut, with the descriptor that came beside the first of them.
+    package mutating func append(_ more: UnsafeRawBufferPointer, passed descriptor: LentDescriptor? = nil) {
+        bytes.append(contentsOf: more)
+        if let descriptor, passed.count < Self.mostPassed { passed.append(descriptor) }
+    }
 
     /// The next message, nil when there is none yet. Throws `internal` for what neither side would send.
     package mutating func next() throws(Failure) -> ChannelMessage? {
         guard bytes.count >= 4 else { return nil }
         let length = bytes[..<4].reduce(0) { $0 << 8 | Int($1) }
-        guard length <= Self.longest else { throw Failure(.internal, "a worker's channel carries nonsense") }
+        guard length <= longest else { throw Failure(.internal, "a worker's channel carries nonsense") }
         guard bytes.count >= 4 + length else { return nil }
         var body = Array(bytes[4..<(4 + length)])
         // Keys and passwords come this way.
@@ -100,10 +150,11 @@ package struct ChannelFramer: Sendable {
         SecretMemory.wipe(&bytes, ..<(4 + length))
         bytes.removeFirst(4 + length)
         var limits = TobjLimits.storedFile
-        limits.size = Self.longest
-        guard let element = try? parseTobj(body, limits: limits), let message = ChannelMessage(element) else {
-            throw Failure(.internal, "a worker's channel carries nonsense")
-        }
+        limits.size = longest
+        guard var element = try? parseTobj(body, limits: limits),
+            let message = ChannelMessage(element, passed: { passed.isEmpty ? nil : passed.removeFirst() })
+        else { throw Failure(.internal, "a worker's channel carries nonsense") }
+        if case .signIn = message { element.wipeText() }
         return message
     }
 }

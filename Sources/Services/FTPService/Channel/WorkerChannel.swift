@@ -6,7 +6,11 @@ package final class WorkerChannel: EventLoop.Source {
     private let socket: Descriptor
     private unowned let loop: EventLoop
     private var framer = ChannelFramer()
-    private var output: [UInt8] = []
+    /// What waits, in order; a piece begins where a descriptor goes along.
+    private var output: [(bytes: [UInt8], passed: LentDescriptor?)] = []
+    private var waiting = 0
+    /// Bytes that may wait for the other side to read; more, and it counts as gone.
+    private static let mostWaiting = 64 << 20
     private let onMessage: (ChannelMessage) -> Void
     /// The other side is gone.
     private let onEnd: () -> Void
@@ -25,12 +29,18 @@ package final class WorkerChannel: EventLoop.Source {
         try loop.add(self, self.socket.rawValue, .input)
     }
 
+    /// Sends `message` behind those before it, without waiting: what the socket does not take now goes out as the other
+    /// side reads. There is no error to return: when the other side is gone, or has not read for 64 MiB, `onEnd` is called
+    /// from the loop. What waits is wiped as it leaves.
     package func send(_ message: ChannelMessage) {
-        var framed = message.framed
-        output += framed
-        SecretMemory.wipe(&framed)
+        let framed = message.framed
+        waiting += framed.count
+        output.append((framed, message.passed))
         write()
+        if waiting > Self.mostWaiting { loop.setDeadline(self, in: 1) }
     }
+
+    package override func expired() { if waiting > Self.mostWaiting { end() } }
 
     package func close() { loop.remove(self) }
 
@@ -38,9 +48,10 @@ package final class WorkerChannel: EventLoop.Source {
         if readiness.contains(.output) { write() }
         guard readiness.mayRead else { return }
         let ended = withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 16) { space -> Bool in
-            switch socket.receive(into: space) {
+            let (result, passed) = socket.receivePassed(into: space)
+            switch result {
             case .bytes(let count):
-                framer.append(UnsafeRawBufferPointer(rebasing: space[..<count]))
+                framer.append(UnsafeRawBufferPointer(rebasing: space[..<count]), passed: passed)
                 return false
             case .wouldBlock: return false
             case .end, .failed: return true
@@ -59,16 +70,16 @@ package final class WorkerChannel: EventLoop.Source {
     }
 
     private func write() {
-        var start = 0
-        loop: while start < output.count {
-            let result = output.withUnsafeBytes { socket.send(UnsafeRawBufferPointer(rebasing: $0[start...])) }
-            switch result {
-            case .bytes(let count): start += count
-            case .wouldBlock, .end, .failed: break loop
-            }
+        while !output.isEmpty {
+            let passed = output[0].passed
+            let result = output[0].bytes.withUnsafeBytes { socket.send($0, passing: passed) }
+            guard case .bytes(let count) = result else { break }
+            waiting -= count
+            SecretMemory.wipe(&output[0].bytes, ..<count)
+            output[0].bytes.removeFirst(count)
+            output[0].passed = nil
+            if output[0].bytes.isEmpty { output.removeFirst() }
         }
-        SecretMemory.wipe(&output, ..<start)
-        output.removeFirst(start)
         loop.watch(self, output.isEmpty ? .input : .inputAndOutput)
     }
 }
@@ -79,9 +90,14 @@ extension Descriptor {
         while true {
             if let message = try framer.next() { return message }
             let more = try withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 16) { space throws -> Bool in
-                let count = try read(into: space)
-                framer.append(UnsafeRawBufferPointer(rebasing: space[..<count]))
-                return count > 0
+                switch receivePassed(into: space) {
+                case (.bytes(let count), let passed):
+                    framer.append(UnsafeRawBufferPointer(rebasing: space[..<count]), passed: passed)
+                    return true
+                case (.end, _): return false
+                case (.wouldBlock, _): return true
+                case (.failed(let errno), _): throw SystemError("recvmsg", errno)
+                }
             }
             guard more else { return nil }
         }

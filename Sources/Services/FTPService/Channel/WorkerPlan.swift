@@ -1,5 +1,6 @@
 package import ConfigurationSchema
 package import FFSModel
+package import TLSEngine
 import Tobj
 
 /// Everything a worker is told by its supervisor: it can read no file but the accounts' itself.
@@ -9,7 +10,7 @@ package struct WorkerPlan: Sendable {
     /// The first is for clients that name no server that another is for; none without TLS.
     package var certificates: [Certificate]
     /// Shared by all workers, so that TLS tickets of one open at another.
-    package var ticketKeys: [UInt8]
+    package var ticketKeys: [TicketKey]
     /// Eight bytes under which keys are hashed into the shared counters.
     package var counterSecret: [UInt8]
 
@@ -25,12 +26,12 @@ package struct WorkerPlan: Sendable {
     }
 
     package init(
-        _ configuration: Configuration, certificates: [Certificate], ticketKeys: [UInt8], counterSecret: [UInt8]
+        _ configuration: Configuration, certificates: [Certificate], counterSecret: [UInt8]
     ) {
         self.counterSecret = counterSecret
         settings = configuration.settings.filter { $0.source != .default }.map { ($0.option.key, $0.text) }
         self.certificates = certificates
-        self.ticketKeys = ticketKeys
+        ticketKeys = []
     }
 
     /// The configuration that these settings make.
@@ -53,13 +54,13 @@ package struct WorkerPlan: Sendable {
                 "certificate",
                 children: [Element("chain", text: certificate.chain), Element("key", text: certificate.key)])
         }
-        children += [Element("ticket-keys", text: ticketKeys), Element("counter-secret", text: counterSecret)]
+        children += ticketKeys.map { Element("ticket-key", text: $0.bytes) }
+        children.append(Element("counter-secret", text: counterSecret))
         return Element("plan", children: children)
     }
 
     init?(_ element: Element) {
-        guard element.name == "plan", let keys = element.child("ticket-keys"),
-            let secret = element.child("counter-secret"), secret.text.count == 8
+        guard element.name == "plan", let secret = element.child("counter-secret"), secret.text.count == 8
         else { return nil }
         counterSecret = secret.text
         settings = element.children("set").map {
@@ -69,6 +70,6 @@ package struct WorkerPlan: Sendable {
             guard let chain = certificate.child("chain"), let key = certificate.child("key") else { return nil }
             return Certificate(chain: chain.text, key: key.text)
         }
-        ticketKeys = keys.text
+        ticketKeys = element.children("ticket-key").compactMap { TicketKey($0.text) }
     }
 }

@@ -17,14 +17,14 @@ extension ControlSession {
     func pass(_ password: [UInt8]) {
         guard let name = machine.pass() else { return reply(machine.passOutOfOrder) }
         if startCustomerSignIn(name, password) { return }
-        guard !worker.lockOut.isLocked(name, from: peer.bytes, now: worker.loop.now) else {
+        guard !worker.lockOut.isLocked(name, from: peer.ip, now: worker.loop.now) else {
             log(.warning, "sign-in refused", ["why": "too many wrong passwords from this address"])
             return refuseLater()
         }
         switch worker.accounts.admit(name: name, password: password, now: worker.time) {
         case .admitted(let account): enter(account)
         case .refused(let why):
-            if why == AccountStore.wrongPassword { worker.lockOut.failed(name, from: peer.bytes, now: worker.loop.now) }
+            if why == AccountStore.wrongPassword { worker.lockOut.failed(name, from: peer.ip, now: worker.loop.now) }
             log(.notice, "sign-in refused", ["why": "\(why)"])
             refuseLater()
         }

@@ -19,6 +19,7 @@ extension ControlSession {
             return destroy()
         }
         life = .handshaking
+        hasResumed = false
         continueHandshake()
     }
 

@@ -28,7 +28,7 @@ package final class ControlSession: EventLoop.Source {
     let local: SocketAddress
     let stream: ByteStream
     /// For log lines and `ffsctl ftp`: `<worker>-<count>`.
-    let name: String
+    package let name: String
     let started: Int64
     var machine: SessionMachine<Account, RunningTransfer, SessionJob>
     var account: Account? { machine.account }
@@ -50,6 +50,8 @@ package final class ControlSession: EventLoop.Source {
     var lingers = false
     /// Names this session in its TLS tickets.
     private(set) lazy var identity = randomBytes(16)
+    /// Whether a data connection has resumed this connection's TLS session.
+    var hasResumed = false
     /// Commands received, for the log.
     private(set) var commands = 0
     /// When the last command came or the last transfer ended.

@@ -153,6 +153,17 @@ extension ControlSession {
         connected(data)
     }
 
+    /// A client that has resumed its session once can do it each time: who then comes without any is somebody else, who
+    /// found the passive port open. Under `prefer` another session's ticket is taken, as clients with several control
+    /// connections mix them up.
+    private var sessionDemand: Transfer.Demand {
+        switch worker.settings.tlsReuse {
+        case .require: .ownSession
+        case .prefer: hasResumed ? .someSession : .nothing
+        case .off: .nothing
+        }
+    }
+
     private func connected(_ data: ByteStream) {
         guard let running else { return }
         worker.loop.setDeadline(self, in: nil)
@@ -161,7 +172,7 @@ extension ControlSession {
         let isInline = data.tls.map { $0.isEstablished && isBrief } ?? Self.isInline(running.plan)
         let isUnpaced = isBrief || worker.congestionControl.settle(data.socket)
         let transfer = Transfer(
-            data, running.plan.content, mustResume: worker.settings.tlsReuse == .require,
+            data, running.plan.content, demand: sessionDemand,
             corks: isUnpaced && data.tls == nil, patience: worker.settings.stallTimeout)
         if running.plan.file != nil, let account {
             transfer.limit = worker.ledger.rateLimit(of: account.id, worker.settings.limits)

@@ -1,3 +1,4 @@
+import FFSModel
 import FTPProtocol
 package import SystemSupport
 

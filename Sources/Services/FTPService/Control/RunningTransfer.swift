@@ -151,7 +151,9 @@ extension ControlSession {
             if !tls.isEstablished {
                 worker.ledger.count(.dataFailed)
             } else {
-                worker.ledger.count(tls.resumption == .ownSession ? .dataResumed : .dataFull)
+                let isResumed = tls.resumption == .ownSession
+                worker.ledger.count(isResumed ? .dataResumed : .dataFull)
+                if isResumed { hasResumed = true }
             }
             if end == .notResumed { worker.ledger.count(.dataNotResumed) }
         }

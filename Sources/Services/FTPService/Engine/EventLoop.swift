@@ -272,6 +272,18 @@ package final class EventLoop {
 
     package func stop() { stopped = true }
 
+    /// Calls `body` for the registered sources of one class at `place` and behind it, until it has looked at `count` places;
+    /// where to go on, nil at the end. For passes over all that must not keep others waiting.
+    package func forEach<S: Source>(
+        _ type: S.Type, from place: Int, count: Int, _ body: (S) -> Void
+    ) -> Int? {
+        let end = min(place + count, slots.count)
+        for slot in place..<max(place, end) {
+            if let source = slots[slot].source as? S { body(source) }
+        }
+        return end < slots.count ? end : nil
+    }
+
     /// All registered sources of one class, for lists and kicks.
     package func sources<S: Source>(of type: S.Type) -> [S] { slots.compactMap { $0.source as? S } }
 }

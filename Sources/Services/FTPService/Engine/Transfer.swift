@@ -25,7 +25,7 @@ package final class Transfer: EventLoop.Source {
         case broken(String)
         /// The TLS handshake did not end well.
         case handshakeFailed(String)
-        /// Its own session's ticket was demanded and not offered.
+        /// The TLS session that was demanded was not offered.
         case notResumed
         /// The file could not be read to its end.
         case unreadable(String)
@@ -33,11 +33,28 @@ package final class Transfer: EventLoop.Source {
         case aborted
     }
 
+    /// What TLS session a data connection's handshake must resume, or the transfer ends with ``End/notResumed``.
+    package enum Demand: Sendable {
+        case nothing
+        /// Any that this server gave out.
+        case someSession
+        /// Its control connection's.
+        case ownSession
+
+        fileprivate func isMet(by resumption: TLSConnection.Resumption?) -> Bool {
+            switch self {
+            case .nothing: true
+            case .someSession: resumption != TLSConnection.Resumption.none
+            case .ownSession: resumption == .ownSession
+            }
+        }
+    }
+
     private enum Phase { case handshake, sending, finishing, ended }
 
     package let stream: ByteStream
     private var content: Content
-    private let mustResume: Bool
+    private let demand: Demand
     /// Called once, on the thread of the loop that runs the transfer then.
     package var onEnd: (End) -> Void = { _ in }
     private var phase = Phase.handshake
@@ -60,14 +77,14 @@ package final class Transfer: EventLoop.Source {
     }
 
     /// - Parameters:
-    ///   - mustResume: the TLS handshake must resume the control connection's session.
+    ///   - demand: what the handshake must resume.
     ///   - corks: sends whole segments until the end. Never under TLS, where it delays small files by 200 ms, and
     ///     never with pacing, which it starves.
     ///   - patience: seconds without a byte taken after which the peer is given up.
-    package init(_ stream: ByteStream, _ content: Content, mustResume: Bool, corks: Bool, patience: Int) {
+    package init(_ stream: ByteStream, _ content: Content, demand: Demand, corks: Bool, patience: Int) {
         self.stream = stream
         self.content = content
-        self.mustResume = mustResume
+        self.demand = demand
         self.patience = patience
         progress = Progress()
         super.init()
@@ -158,7 +175,7 @@ package final class Transfer: EventLoop.Source {
     private func step(_ count: Int) {
         switch phase {
         case .handshake:
-            if mustResume, stream.tls?.resumption != .ownSession { return end(.notResumed) }
+            if !demand.isMet(by: stream.tls?.resumption) { return end(.notResumed) }
             if isLong { stream.tls?.gatherRecords(bytes: 4 * Self.chunk) }
             phase = .sending
         case .sending:

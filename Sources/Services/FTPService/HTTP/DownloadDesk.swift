@@ -60,8 +60,7 @@ final class DownloadDesk {
 
     /// The connection, which may be one that is only told why it is turned away; nil: close it.
     func admit(_ channel: any NIOCore.Channel, from peer: Endpoint) -> HTTPSConnection? {
-        let address = peer.address.bytes
-        let refusal = isDraining || isHolding ? .draining : ledger.admit(address, settings.limits)
+        let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.address, settings.limits)
         if let refusal {
             ledger.count(refusal)
             log.logger.notice(
@@ -86,7 +85,7 @@ final class DownloadDesk {
     private func left(_ connection: HTTPSConnection) {
         connections[ObjectIdentifier(connection)] = nil
         if connection.refusal == nil {
-            ledger.left(connection.peer.address.bytes)
+            ledger.left(connection.peer.address)
             ledger.count(.httpsSessions, by: -1)
         } else {
             turnedAway -= 1
@@ -116,8 +115,10 @@ final class DownloadDesk {
     /// As ``Worker/answer(_:)``, of the connections here.
     func answer(_ question: Element) -> Element {
         let mine = connections.values.filter { $0.refusal == nil }
+        if let who = WorkerAnswer.who(question) {
+            return Element("sessions", children: who.page(of: mine).body)
+        }
         switch question.name {
-        case "who": return Element("sessions", children: mine.flatMap(\.rows).map(\.element))
         case "kick":
             let session = question.attribute("session").map { String(decoding: $0, as: UTF8.self) }
             let account = question.attribute("account").flatMap { try? AccountID(bytes: $0) }

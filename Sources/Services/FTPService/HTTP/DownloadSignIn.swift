@@ -60,7 +60,7 @@ extension DownloadHandler {
 
     private func admit(_ given: BasicCredentials) -> AccountStore.Admission {
         let lockOut = desk.ledger.lockOut(desk.settings.limits)
-        let (address, now) = (connection.peer.address.bytes, SystemClock.monotonic())
+        let (address, now) = (connection.peer.address, SystemClock.monotonic())
         guard !lockOut.isLocked(given.user, from: address, now: now) else {
             return .refused("too many wrong passwords from this address")
         }

@@ -10,10 +10,11 @@ import TLSEngine
 ///
 /// It counts for an account while an answer of that account runs on it; the streams of HTTP/2 count as one, and share
 /// the rate of a session. Lives on the service's event loop.
-final class HTTPSConnection {
+final class HTTPSConnection: ListedSession {
     /// For log lines and `ffsctl ftp`: `<worker>-h<count>`.
     let name: String
     let peer: Endpoint
+    var address: IPAddress { peer.address }
     let channel: any NIOCore.Channel
     /// Why every request of it is refused; nil for one that is served.
     let refusal: SessionLimits.Refusal?

@@ -65,6 +65,12 @@ package final class HTTPSService: Sendable {
         group.next().execute { desk.value.settings = settings }
     }
 
+    /// The transfer log as it is from now on (``WorkerLog/reopen(_:)``).
+    package func reopen(transferLog: LentDescriptor?) {
+        let desk = desk
+        group.next().execute { desk.value.log.reopen(transferLog) }
+    }
+
     /// Whether new connections are turned away.
     package func hold(_ on: Bool) {
         let desk = desk

@@ -24,11 +24,11 @@ package final class Ledger: Sendable {
 
     // MARK: Connections
 
-    /// nil: let it in, and call ``left(_:)`` with the same `address` later. Of two workers that look at the same moment
-    /// both may admit the last one: limits are exact but for that.
-    package func admit(_ address: [UInt8], _ limits: SessionLimits) -> SessionLimits.Refusal? {
+    /// nil: let it in, and call ``left(_:)`` with the same `address` later; counted is its ``FFSModel/IPAddress/source``. Of
+    /// two workers that look at the same moment both may admit the last one: limits are exact but for that.
+    package func admit(_ address: IPAddress, _ limits: SessionLimits) -> SessionLimits.Refusal? {
         guard counters.total(serverBucket) < limits.server else { return .server }
-        let bucket = counters.bucket(address)
+        let bucket = counters.bucket(address.source.bytes)
         guard counters.total(bucket) < limits.perAddress else { return .address }
         counters.add(1, to: bucket, column: column)
         counters.add(1, to: serverBucket, column: column)
@@ -36,8 +36,8 @@ package final class Ledger: Sendable {
     }
 
     /// A session from this address has ended.
-    package func left(_ address: [UInt8]) {
-        counters.add(-1, to: counters.bucket(address), column: column)
+    package func left(_ address: IPAddress) {
+        counters.add(-1, to: counters.bucket(address.source.bytes), column: column)
         counters.add(-1, to: serverBucket, column: column)
     }
 

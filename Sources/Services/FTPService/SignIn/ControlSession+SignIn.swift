@@ -46,14 +46,13 @@ extension ControlSession {
                 log(.error, "the account just staged cannot be opened", ["account": "\(id)", "why": "\(why)"])
                 close(Self.notNow)
             }
-        case .refused:
-            log(.notice, "sign-in refused", ["why": "refused by ffsauthd", "customer": "\(customer)"])
+        case .refused, .lockedOut:
+            // Another answer to who is locked out would tell accounts, whose lock-out is this daemon's own, from customers.
+            let why = answer == .refused ? "refused by ffsauthd" : "locked out by ffsauthd"
+            log(.notice, "sign-in refused", ["why": "\(why)", "customer": "\(customer)"])
             // Counted from PASS like any other refusal.
             let elapsed = worker.loop.second - begun
             refuseLater(in: Int(Self.refusalStep - elapsed % Self.refusalStep))
-        case .lockedOut(let seconds):
-            log(.notice, "sign-in refused", ["why": "locked out", "customer": "\(customer)"])
-            close(Reply(421, "Too many wrong passwords; try again in \(seconds) seconds."))
         case .nothing:
             log(.notice, "sign-in refused", ["why": "entitled to nothing", "customer": "\(customer)"])
             close(Reply(530, "There is nothing for you to fetch at present; ask whoever gave you your password."))

@@ -44,7 +44,8 @@ package struct Gate: Sendable {
     }
 
     private func decide(_ request: SignInRequest) async -> SignInAnswer {
-        let password = request.password.bytes
+        var password = request.password.bytes
+        defer { SecretMemory.wipe(&password) }
         // What crypt(3) could not take is no customer's password, and no correct request.
         guard password.count <= Fields.passwordBytes else { return .refused }
         let start = ContinuousClock.now

@@ -9,14 +9,19 @@ import SystemSupport
 final class GateKeeper {
     private struct Waiting {
         let request: SignInRequest
+        /// What counts as one (``FFSModel/IPAddress/source``).
+        let source: String
         /// The worker's own number.
         let number: Int
         weak var child: WorkerChild?
         let since: Int64
     }
 
+    /// Starts the gate's process with its end of the channel.
+    typealias Launch = (Int32) throws(SystemError) -> ChildProcess
+
     private let loop: EventLoop
-    private let identity: (user: UInt32, group: UInt32)?
+    private let launch: Launch
     private let status: SignInStatus
     private let log: Logger
     private var plan: GatePlan?
@@ -39,10 +44,10 @@ final class GateKeeper {
     private static let patience: Int64 = 12
 
     init(
-        loop: EventLoop, identity: (user: UInt32, group: UInt32)?, plan: GatePlan?, status: SignInStatus, log: Logger
+        loop: EventLoop, plan: GatePlan?, status: SignInStatus, log: Logger, launch: @escaping Launch
     ) {
         self.loop = loop
-        self.identity = identity
+        self.launch = launch
         self.plan = plan
         self.status = status
         self.log = log
@@ -56,8 +61,10 @@ final class GateKeeper {
         retryAt = nil
         do throws(SystemError) {
             let pair = try Descriptor.socketPair()
-            process = try Self.launch(identity, channel: pair.second.rawValue)
-            channel = try WorkerChannel(pair.takeFirst(), loop: loop) { [unowned self] message in
+            process = try launch(pair.second.rawValue)
+            channel = try WorkerChannel(
+                pair.takeFirst(), framer: ChannelFramer(longest: ChannelFramer.fromWorkers), loop: loop
+            ) { [unowned self] message in
                 receive(message)
             } onEnd: { [unowned self] in
                 ended()
@@ -75,7 +82,7 @@ final class GateKeeper {
         let environment =
             ["MALLOC_ARENA_MAX=2"]
             + ["LD_LIBRARY_PATH"].compactMap { name in environmentVariable(name).map { "\(name)=\($0)" } }
-        return try ChildProcess.spawnSelf(
+        return try ChildProcess.spawn(
             arguments: ["ffsftpd"] + GateProcess.words(identity), environment: environment, descriptors: [channel])
     }
 
@@ -135,18 +142,19 @@ final class GateKeeper {
     // MARK: Sign-ins
 
     func ask(_ request: SignInRequest, from child: WorkerChild) {
-        let waiting = Waiting(request: request, number: request.number, child: child, since: loop.second)
+        let source = IPAddress(text: request.source.utf8)?.source.description ?? request.source
+        let waiting = Waiting(
+            request: request, source: source, number: request.number, child: child, since: loop.second)
         guard channel != nil else { return tell(waiting, .unavailable) }
         let ofSource =
-            asked.values.count { $0.request.source == request.source }
-            + queue.count(of: request.source)
+            asked.values.count { $0.source == source } + queue.count(of: source)
         guard queue.count < Self.mostQueued, ofSource < Self.mostOfOneSource else {
             log.notice(
                 "too many sign-ins at once; one is turned away",
                 metadata: ["source": "\(request.source)", "of-source": "\(ofSource)", "waiting": "\(queue.count)"])
             return tell(waiting, .busy)
         }
-        queue.append(waiting, of: request.source)
+        queue.append(waiting, of: source)
         passOn()
     }
 

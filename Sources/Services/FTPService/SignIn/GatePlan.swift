@@ -4,6 +4,7 @@ import ConfigurationSchema
 package import DaemonKit
 package import FFSModel
 import Requests
+import SystemSupport
 import Tobj
 
 /// Everything the gate is told by its supervisor. It opens no file: the key bag comes with the plan, and is the only one
@@ -17,7 +18,7 @@ package struct GatePlan: Sendable, Equatable {
     /// Settings that are not the default.
     package let settings: [Setting]
     /// The current bag of `storage-web`, as ffs-keybag(5) writes it.
-    package let bag: [UInt8]
+    package private(set) var bag: [UInt8]
 
     /// nil where customers cannot sign in with their own names. Throws `configuration` when the bag cannot be used.
     package init?(_ environment: DaemonEnvironment) throws(Failure) {
@@ -29,6 +30,12 @@ package struct GatePlan: Sendable, Equatable {
             Setting(key: $0.option.key, text: $0.text)
         }
         bag = try environment.keyBags(of: .storageWeb).bags.current.serialized()
+    }
+
+    /// To be called when the bag is not read from here any more.
+    mutating func forgetKeys() {
+        SecretMemory.wipe(&bag)
+        bag = []
     }
 
     /// The configuration that these settings make.

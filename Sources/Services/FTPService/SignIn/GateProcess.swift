@@ -54,13 +54,16 @@ package enum GateProcess {
 
     private static func serve(_ channel: GateChannel) throws {
         var framer = ChannelFramer()
-        guard case .gatePlan(let plan)? = try channel.next(&framer) else { return }
+        guard case .gatePlan(var plan)? = try channel.next(&framer) else { return }
         let running = try RunningGate(plan, channel)
+        plan.forgetKeys()
         running.watchRelay()
         while let message = try channel.next(&framer) {
             switch message {
             case .signIn(let request): running.sign(in: request)
-            case .gatePlan(let plan): try running.take(plan)
+            case .gatePlan(var plan):
+                try running.take(plan)
+                plan.forgetKeys()
             default: break
             }
         }

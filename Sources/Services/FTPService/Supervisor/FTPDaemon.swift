@@ -33,7 +33,7 @@ package struct FTPDaemon: Daemon {
     /// Certificates and keys, read and checked; the plan is without them where there is no certificate file and the
     /// configuration offers no TLS. Throws `configuration` for files that cannot be used, naming them.
     static func plan(
-        _ configuration: Configuration, ticketKeys: [UInt8], counterSecret: [UInt8]
+        _ configuration: Configuration, counterSecret: [UInt8]
     ) throws(Failure) -> WorkerPlan {
         let configuration = try settled(configuration)
         _ = try FTPSettings(configuration, hasTLS: true)
@@ -45,7 +45,7 @@ package struct FTPDaemon: Daemon {
                     "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
-            return WorkerPlan(configuration, certificates: [], ticketKeys: ticketKeys, counterSecret: counterSecret)
+            return WorkerPlan(configuration, certificates: [], counterSecret: counterSecret)
         }
         let keyPath = configuration[Options.FTP.privateKey]
         guard let key = try read(keyPath, Options.FTP.privateKey.key, limit: 1 << 20) else {
@@ -54,7 +54,7 @@ package struct FTPDaemon: Daemon {
         let first = WorkerPlan.Certificate(chain: certificate, key: key)
         try check(first, "ftp.certificate \(configuration[Options.FTP.certificate]), ftp.private-key \(keyPath)")
         return WorkerPlan(
-            configuration, certificates: [first] + (try moreCertificates(configuration)), ticketKeys: ticketKeys,
+            configuration, certificates: [first] + (try moreCertificates(configuration)),
             counterSecret: counterSecret)
     }
 
@@ -161,7 +161,7 @@ package struct FTPDaemon: Daemon {
             _ = try FTPSettings(try settled(configuration), hasTLS: true)
         }
         do throws(Failure) {
-            let plan = try plan(configuration, ticketKeys: [], counterSecret: [])
+            let plan = try plan(configuration, counterSecret: [])
             findings.append(
                 plan.certificates.isEmpty
                     ? CheckFinding(.warning, "ftp.certificate", "none, and no TLS: passwords and content go in clear")

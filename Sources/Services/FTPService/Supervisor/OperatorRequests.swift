@@ -9,7 +9,13 @@ import Tobj
 extension SupervisorService {
     func requestTable() -> RequestTable {
         var table = RequestTable(daemon: FTPDaemon.name, version: ffsVersion, clock: SystemClock.now)
-        table.on(FTPWho.self) { [self] _, _ in FTPWho.Reply(sessions: try await sessions()) }
+        table.on(FTPWho.self) { [self] message, _ in
+            guard message.after.map({ SessionKey($0) != nil }) ?? true else {
+                throw Failure(.badRequest, "ftp.list: <after> is no session's name, such as 0-17")
+            }
+            let answers = await ask(WorkerAnswer.question(message))
+            return message.merged(answers.compactMap(WorkerAnswer.page))
+        }
         table.on(FTPKick.self) { [self] message, _ in
             let attribute: Element.Attribute =
                 switch message.target {
@@ -31,9 +37,5 @@ extension SupervisorService {
             FTPLimits.Reply(limits: limits, sessions: sessionCount)
         }
         return table
-    }
-
-    private func sessions() async throws -> [FTPSession] {
-        try await ask(Element("who")).flatMap(\.children).map { try FTPSession($0) }
     }
 }

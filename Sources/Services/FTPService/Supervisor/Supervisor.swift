@@ -1,6 +1,7 @@
 import FFSModel
 import Logging
 import SystemSupport
+import TLSEngine
 import Tobj
 
 /// Starts workers, tells them what to do, and starts another when one dies. Belongs to the thread of its loop; the
@@ -9,18 +10,28 @@ import Tobj
 /// Workers come in generations. A restart starts the next generation, and only when all of it serves does the one
 /// before stop admitting; both share the listeners, so no connection is refused meanwhile.
 final class Supervisor {
+    /// Starts a worker's process: its column, its end of the channel, and its transfer log.
+    typealias Launch = (Int, Int32, LentDescriptor?) throws(SystemError) -> ChildProcess
+
     let loop: EventLoop
-    private let resources: SupervisorResources
+    private let launch: Launch
     private let counters: SharedCounters
     private let metrics: WorkerMetrics
-    private let identity: (user: UInt32, group: UInt32)?
     private let count: Int
+    private let patience: Patience
     private let log: Logger
     private var plan: WorkerPlan
+    private var transferLog: LentDescriptor?
+    /// Shared by all workers, so that TLS tickets of one open at another.
+    private var ticketKeys = TicketKeys()
+    private var turnKeysAt: Int64
     private var generation = 1
+    /// The one before, until all of ``generation`` serves.
+    private var fallback: Int?
+    private var lastGeneration = 1
     private var children: [WorkerChild] = []
-    /// Seconds at which workers that could not be started are tried again.
-    private var retries: [Int64] = []
+    /// The second at which workers that are missing are started.
+    private var spawnAt: Int64?
     private var questions: [Int: Question] = [:]
     private var lastQuestion = 0
     private var isDraining = false
@@ -28,27 +39,44 @@ final class Supervisor {
     /// Customers' own names.
     private let gate: GateKeeper
     private var onReady: ((Failure?) -> Void)?
+    /// The second at which a generation that does not serve is given up.
+    private var readyBy = Int64.max
     private var onEmpty: (() -> Void)?
+
+    /// Seconds for which workers are waited for; they must not be able to hold up what an operator wants.
+    struct Patience {
+        /// Replaced ones may go on for so long.
+        var drain: Int
+        /// From a worker's start until it serves.
+        var ready = 60
+        var answer = 5
+        /// Between two TLS ticket keys.
+        var ticketKey = TicketKeys.turn
+    }
 
     /// Who waits for the answers of all workers.
     private struct Question {
         var missing: Set<Int>
         var answers: [Element]
+        let until: Int64
         let completion: ([Element]) -> Void
     }
 
     init(
-        loop: EventLoop, resources: SupervisorResources, counters: SharedCounters, metrics: WorkerMetrics,
-        identity: (user: UInt32, group: UInt32)?, count: Int, plan: WorkerPlan, gate: GateKeeper, log: Logger
+        loop: EventLoop, counters: SharedCounters, metrics: WorkerMetrics, count: Int, plan: WorkerPlan,
+        transferLog: LentDescriptor?, gate: GateKeeper, patience: Patience, log: Logger, launch: @escaping Launch
     ) {
+        self.launch = launch
+        self.transferLog = transferLog
+        self.patience = patience
         self.gate = gate
         self.loop = loop
-        self.resources = resources
         self.counters = counters
         self.metrics = metrics
-        self.identity = identity
         self.count = count
         self.plan = plan
+        self.plan.ticketKeys = ticketKeys.keys
+        turnKeysAt = loop.second + Int64(patience.ticketKey)
         self.log = log
         loop.everySecond = { [unowned self] in everySecond() }
     }
@@ -57,23 +85,38 @@ final class Supervisor {
 
     /// Starts all workers; `completion` is called once all serve, or with why one cannot.
     func start(_ completion: @escaping (Failure?) -> Void) {
-        onReady = completion
         gate.start()
-        for _ in 0..<count { spawn() }
+        begin(completion)
+    }
+
+    /// Starts all workers of the current generation.
+    private func begin(_ completion: @escaping (Failure?) -> Void) {
+        onReady = completion
+        readyBy = loop.second + Int64(patience.ready)
+        spawnMissing()
+    }
+
+    private func spawnMissing() {
+        spawnAt = nil
+        for _ in 0..<max(0, count - current.count) { spawn() }
     }
 
     /// One more worker of the current generation.
     private func spawn() {
         let taken = Set(children.map(\.column))
         guard let column = (0..<SharedCounters.columns).first(where: { !taken.contains($0) }) else {
-            return log.error("there are too many workers of earlier generations; no new one is started")
+            log.error("there are too many workers of earlier generations; a new one is tried again later")
+            spawnAt = loop.second + 1
+            return
         }
         counters.clear(column: column, lasting: Statistic.lasting)
         do throws(SystemError) {
             let pair = try Descriptor.socketPair()
-            let process = try launch(column, channel: pair.second.rawValue)
+            let process = try launch(column, pair.second.rawValue, transferLog)
             let child = WorkerChild(column: column, generation: generation, process: process, startedAt: loop.second)
-            child.channel = try WorkerChannel(pair.takeFirst(), loop: loop) { [unowned self, unowned child] message in
+            child.channel = try WorkerChannel(
+                pair.takeFirst(), framer: ChannelFramer(longest: ChannelFramer.fromWorkers), loop: loop
+            ) { [unowned self, unowned child] message in
                 receive(message, from: child)
             } onEnd: { [unowned self, unowned child] in
                 ended(child)
@@ -83,24 +126,8 @@ final class Supervisor {
             if isHolding { child.channel?.send(.hold(true)) }
         } catch {
             log.error("a worker cannot be started", metadata: ["cause": "\(error)"])
-            retries.append(loop.second + 1)
+            spawnAt = loop.second + 1
         }
-    }
-
-    private func launch(_ column: Int, channel: Int32) throws(SystemError) -> ChildProcess {
-        let arguments = WorkerProcess.Arguments(
-            index: column, identity: identity, hasTransferLog: resources.transferLog != nil,
-            listeners: resources.listeners.map(\.kind))
-        let null = try Descriptor.open("/dev/null", [.readWrite])
-        let transferLog = resources.transferLog?.number ?? null.rawValue
-        // One arena a thread would cost more memory than the few threads gain. Settings and secrets come by the channel.
-        let environment =
-            ["MALLOC_ARENA_MAX=2"]
-            + ["LD_LIBRARY_PATH"].compactMap { name in environmentVariable(name).map { "\(name)=\($0)" } }
-        return try ChildProcess.spawnSelf(
-            arguments: ["ffsftpd"] + arguments.words, environment: environment,
-            descriptors: [channel, resources.area.number, transferLog, counters.number]
-                + resources.listeners.map { $0.socket.number })
     }
 
     private var current: [WorkerChild] { children.filter { $0.generation == generation } }
@@ -109,28 +136,32 @@ final class Supervisor {
 
     private func receive(_ message: ChannelMessage, from child: WorkerChild) {
         switch message {
-        case .ready: ready(child)
+        case .ready(let confinement): ready(child, confinement)
         case .answer(let number, let answer): take(answer, number, child)
         case .signIn(let request): gate.ask(request, from: child)
-        case .plan, .drain, .hold, .ask, .signedIn, .gatePlan, .relay: break
+        case .plan, .drain, .hold, .transferLog, .ask, .signedIn, .gatePlan, .relay: break
         }
     }
 
-    private func ready(_ child: WorkerChild) {
-        child.isReady = true
-        metrics.publish(workers: children.filter(\.isReady).count)
+    private func ready(_ child: WorkerChild, _ confinement: Confinement) {
+        child.confinement = confinement
+        publish()
         log.info("worker serves", metadata: ["worker": "\(child.column)", "pid": "\(child.process.number)"])
         guard current.count == count, current.allSatisfy(\.isReady) else { return }
         for old in children where old.generation < generation && old.killAt == nil {
             old.channel?.send(.drain)
-            old.killAt = loop.second + Int64(resources.drainSeconds)
+            old.killAt = loop.second + Int64(patience.drain)
         }
+        fallback = nil
         report(nil)
     }
+
+    private func publish() { metrics.publish(confinements: children.compactMap(\.confinement)) }
 
     private func report(_ failure: Failure?) {
         let completion = onReady
         onReady = nil
+        readyBy = .max
         completion?(failure)
     }
 
@@ -152,37 +183,67 @@ final class Supervisor {
         guard child.generation == generation else { return }
         if !child.isReady, onReady != nil { return giveUp() }
         metrics.countRestart(of: child.column)
-        if loop.second - child.startedAt < 2 { retries.append(loop.second + 1) } else { spawn() }
+        if loop.second - child.startedAt < 2 { spawnAt = loop.second + 1 } else { spawn() }
     }
 
-    /// A worker of the new generation ended before it served: what runs goes on.
-    private func giveUp() {
-        for child in current { child.process.send(signal: Signals.kill) }
-        if generation > 1 { generation -= 1 }
-        report(Failure(.internal, "a worker ended before it could serve; its own message is on standard error"))
+    /// A worker of the new generation does not serve: what runs goes on.
+    private func giveUp(_ why: String = "ended before it could serve; its own message is on standard error") {
+        for child in current { kill(child) }
+        spawnAt = nil
+        if let fallback { generation = fallback }
+        fallback = nil
+        report(Failure(.internal, "a worker \(why)"))
+    }
+
+    private func kill(_ child: WorkerChild) {
+        child.process.send(signal: Signals.kill)
+        child.killAt = .max
+    }
+
+    private func turnKeys() {
+        turnKeysAt = loop.second + Int64(patience.ticketKey)
+        ticketKeys.turnOver()
+        plan.ticketKeys = ticketKeys.keys
+        for child in children { child.channel?.send(.plan(plan)) }
     }
 
     private func everySecond() {
-        metrics.publish(workers: children.filter(\.isReady).count)
+        publish()
+        for child in children where !child.isReady && child.killAt == nil {
+            guard loop.second - child.startedAt >= patience.ready else { continue }
+            log.error("a worker does not begin to serve; it is ended", metadata: ["worker": "\(child.column)"])
+            child.process.send(signal: Signals.kill)
+        }
+        if turnKeysAt <= loop.second { turnKeys() }
+        if readyBy <= loop.second { giveUp("does not begin to serve; it was ended") }
+        for (number, question) in questions where question.until <= loop.second {
+            log.error("workers do not answer", metadata: ["workers": "\(question.missing.sorted())"])
+            questions[number] = nil
+            question.completion(question.answers)
+        }
         for child in children {
             guard let killAt = child.killAt, killAt <= loop.second else { continue }
             log.warning("the drain time is over; transfers are cut", metadata: ["worker": "\(child.column)"])
-            child.process.send(signal: Signals.kill)
-            child.killAt = .max
+            kill(child)
         }
         gate.everySecond()
-        guard !isDraining else { return }
-        let due = retries.filter { $0 <= loop.second }.count
-        retries.removeAll { $0 <= loop.second }
-        for _ in 0..<due { spawn() }
+        guard !isDraining, let spawnAt, spawnAt <= loop.second else { return }
+        spawnMissing()
     }
 
     // MARK: What the daemon wants
 
-    func reload(_ plan: WorkerPlan, _ gatePlan: GatePlan?) {
+    /// Settings, certificates and keys for what comes from now on, and the transfer log as it is called now: the one of
+    /// before may have been renamed.
+    func reload(_ plan: WorkerPlan, transferLog: LentDescriptor?, _ gatePlan: GatePlan?) {
         self.plan = plan
+        self.plan.ticketKeys = ticketKeys.keys
+        self.transferLog = transferLog
         gate.reload(gatePlan)
-        for child in children { child.channel?.send(.plan(plan)) }
+        for child in children {
+            child.channel?.send(.plan(self.plan))
+            child.channel?.send(.transferLog(transferLog))
+        }
     }
 
     /// The next generation takes over; `completion` is called once it serves, or with why it does not.
@@ -190,9 +251,10 @@ final class Supervisor {
         guard onReady == nil, !isDraining, children.count + count <= SharedCounters.columns else {
             return completion(Failure(.busy, "an earlier restart is still under way", retryAfter: 5))
         }
-        generation += 1
-        onReady = completion
-        for _ in 0..<count { spawn() }
+        fallback = generation
+        lastGeneration += 1
+        generation = lastGeneration
+        begin(completion)
     }
 
     /// Whether new sessions are turned away.
@@ -215,12 +277,13 @@ final class Supervisor {
         for child in children { child.process.send(signal: Signals.kill) }
     }
 
-    /// Asks every worker; `completion` gets the answers of those that live.
+    /// Asks every worker; `completion` gets the answers of those that live, and give one within seconds.
     func ask(_ question: Element, _ completion: @escaping ([Element]) -> Void) {
         guard !children.isEmpty else { return completion([]) }
         lastQuestion += 1
         questions[lastQuestion] = Question(
-            missing: Set(children.map(\.column)), answers: [], completion: completion)
+            missing: Set(children.map(\.column)), answers: [], until: loop.second + Int64(patience.answer),
+            completion: completion)
         for child in children { child.channel?.send(.ask(number: lastQuestion, question)) }
     }
 

@@ -5,34 +5,24 @@ import SystemSupport
 
 /// What the supervisor opens with the rights it was started with, and lends to its workers.
 struct SupervisorResources {
-    let area: Lent
-    /// O_APPEND; nil when there is no transfer log.
-    let transferLog: Lent?
+    let area: LentDescriptor
+    /// As it was at the start; ``openTransferLog(_:)`` after a reload.
+    let transferLog: LentDescriptor?
     let listeners: [Listener]
-    /// How long replaced workers may go on.
-    let drainSeconds: Int
-
-    /// A descriptor that workers inherit.
-    final class Lent: Sendable {
-        private let descriptor: Descriptor
-        init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
-        var number: Int32 { descriptor.rawValue }
-    }
 
     /// A listening socket, shared by all workers.
     struct Listener: Sendable {
         let kind: ListenerKind
-        let socket: Lent
+        let socket: LentDescriptor
     }
 
     private static let backlog = 4_096
 
     init(_ configuration: Configuration, hasTLS: Bool) throws(Failure) {
         let path = configuration[Options.Staging.accounts]
-        do throws(SystemError) { area = Lent(try Descriptor.open(CPath(path), [.read, .directory])) } catch {
+        do throws(SystemError) { area = LentDescriptor(try Descriptor.open(CPath(path), [.read, .directory])) } catch {
             throw error.failure("cannot open the account area, staging.accounts", .configuration)
         }
-        drainSeconds = configuration[Options.Common.drainSeconds]
         transferLog = try Self.openTransferLog(configuration)
         var wanted: [(ListenerKind, Option<Int>)] = [(.ftp, Options.FTP.port)]
         if hasTLS { wanted += [(.implicit, Options.FTP.implicitPort), (.https, Options.FTP.httpsPort)] }
@@ -46,27 +36,49 @@ struct SupervisorResources {
         self.listeners = listeners
     }
 
-    private static func openTransferLog(_ configuration: Configuration) throws(Failure) -> Lent? {
+    /// For appending; made when it is not there, as after a rotation. nil when none is wanted.
+    static func openTransferLog(_ configuration: Configuration) throws(Failure) -> LentDescriptor? {
         guard configuration[Options.FTP.transferLog] else { return nil }
         let path = CPath("\(configuration[Options.Common.logDirectory])/xferlog")
         do throws(SystemError) {
-            return Lent(try Descriptor.open(path, [.write, .create, .append], permissions: 0o640))
+            return LentDescriptor(try Descriptor.open(path, [.write, .create, .append], permissions: 0o640))
         } catch {
             throw error.failure(
                 "cannot open the transfer log; set log.directory, or ftp.transfer-log to false", .configuration)
         }
     }
 
-    private static func listen(_ configuration: Configuration, _ option: Option<Int>) throws(Failure) -> Lent {
+    private static func listen(_ configuration: Configuration, _ option: Option<Int>) throws(Failure) -> LentDescriptor
+    {
         let text = configuration[Options.FTP.address]
         let port = configuration[option]
         guard let ip = IPAddress(text: text.utf8), let address = SocketAddress(ip, port: UInt16(port)) else {
             throw Failure(.configuration, "ftp.address: \(text) is not an address; use an address or ::")
         }
         do throws(SystemError) {
-            return Lent(try Descriptor.listen(address, backlog: backlog, bothFamilies: ip.isUnspecified))
+            return LentDescriptor(try Descriptor.listen(address, backlog: backlog, bothFamilies: ip.isUnspecified))
         } catch {
             throw .cannotListen(on: text, port: port, error.errno, option: option.key)
         }
+    }
+
+    // MARK: Workers
+
+    /// Starts a worker process whose channel's end is `channel`.
+    func launch(
+        _ column: Int, channel: Int32, transferLog: LentDescriptor?, counters: SharedCounters,
+        identity: (user: UInt32, group: UInt32)?
+    ) throws(SystemError) -> ChildProcess {
+        let arguments = WorkerProcess.Arguments(
+            index: column, identity: identity, hasTransferLog: transferLog != nil, listeners: listeners.map(\.kind))
+        let null = try Descriptor.open("/dev/null", [.readWrite])
+        // One arena a thread would cost more memory than the few threads gain. Settings and secrets come by the channel.
+        let environment =
+            ["MALLOC_ARENA_MAX=2"]
+            + ["LD_LIBRARY_PATH"].compactMap { name in environmentVariable(name).map { "\(name)=\($0)" } }
+        return try ChildProcess.spawn(
+            arguments: ["ffsftpd"] + arguments.words, environment: environment,
+            descriptors: [channel, area.number, transferLog?.number ?? null.rawValue, counters.number]
+                + listeners.map { $0.socket.number })
     }
 }

@@ -6,7 +6,6 @@ package import Requests
 import ServiceLifecycle
 import Synchronization
 import SystemSupport
-import TLSEngine
 package import Tobj
 
 /// The supervisor as a part of the daemon: a thread with its loop, spoken to from tasks.
@@ -15,7 +14,6 @@ package final class SupervisorService: BindingService {
     /// The settings in force; SIGHUP changes them.
     private let current: Mutex<Configuration>
     private let logger: Logger
-    private let ticketKeys: [UInt8]
     private let counterSecret: [UInt8]
     private let environment: DaemonEnvironment
     /// What customers' sign-ins do.
@@ -30,14 +28,13 @@ package final class SupervisorService: BindingService {
         self.environment = environment
         current = Mutex(environment.configuration)
         logger = environment.logger
-        ticketKeys = randomBytes(TLSContext.ticketKeyBytes)
         counterSecret = randomBytes(8)
     }
 
     /// Opens everything and starts the workers; throws ``Failure`` when one cannot serve.
     package func bind() async throws {
         _ = raiseDescriptorLimit()
-        let plan = try FTPDaemon.plan(configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
+        let plan = try FTPDaemon.plan(configuration, counterSecret: counterSecret)
         let resources = try SupervisorResources(configuration, hasTLS: !plan.certificates.isEmpty)
         let counters = try SharedCounters(secret: plan.counterSeed)
         let identity = try FTPDaemon.identity(configuration)
@@ -47,13 +44,19 @@ package final class SupervisorService: BindingService {
                 "not started as root: no chroot(2) and no own user; openat2(2), Landlock and seccomp confine workers")
         }
         let loop = try EventLoop()
-        let gate = GateKeeper(
-            loop: loop, identity: identity, plan: try GatePlan(environment), status: signIns, log: logger)
+        let gate = GateKeeper(loop: loop, plan: try GatePlan(environment), status: signIns, log: logger) {
+            channel throws(SystemError) in try GateKeeper.launch(identity, channel: channel)
+        }
         let metrics = WorkerMetrics(counters)
         self.metrics.withLock { $0 = metrics }
         let made = Supervisor(
-            loop: loop, resources: resources, counters: counters, metrics: metrics, identity: identity, count: count,
-            plan: plan, gate: gate, log: logger)
+            loop: loop, counters: counters, metrics: metrics, count: count, plan: plan,
+            transferLog: resources.transferLog, gate: gate,
+            patience: .init(drain: configuration[Options.Common.drainSeconds]), log: logger
+        ) { column, channel, transferLog throws(SystemError) in
+            try resources.launch(
+                column, channel: channel, transferLog: transferLog, counters: counters, identity: identity)
+        }
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)
         supervisor.withLock { $0 = handoff }
@@ -86,10 +89,11 @@ package final class SupervisorService: BindingService {
 
     /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
     package func reload(_ environment: DaemonEnvironment) throws {
-        let plan = try FTPDaemon.plan(environment.configuration, ticketKeys: ticketKeys, counterSecret: counterSecret)
+        let plan = try FTPDaemon.plan(environment.configuration, counterSecret: counterSecret)
         let gatePlan = try GatePlan(environment)
+        let transferLog = try SupervisorResources.openTransferLog(environment.configuration)
         current.withLock { $0 = environment.configuration }
-        perform { $0.reload(plan, gatePlan) }
+        perform { $0.reload(plan, transferLog: transferLog, gatePlan) }
     }
 
     /// Replaces all workers by fresh ones; running transfers end at the old ones.

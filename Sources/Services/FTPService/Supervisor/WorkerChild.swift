@@ -9,7 +9,9 @@ final class WorkerChild {
     /// Second of the loop's clock.
     let startedAt: Int64
     var channel: WorkerChannel?
-    var isReady = false
+    /// What it is confined by; nil until it serves.
+    var confinement: Confinement?
+    var isReady: Bool { confinement != nil }
     /// The second at which a drained worker is ended.
     var killAt: Int64?
 

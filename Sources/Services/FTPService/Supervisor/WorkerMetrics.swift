@@ -8,19 +8,19 @@ final class WorkerMetrics: Sendable {
     private let counters: SharedCounters
     /// What `/metrics` has of each ``Statistic``.
     private let published = Mutex([Int](repeating: 0, count: SharedCounters.places))
-    private let serving = Atomic<Int>(0)
+    private let serving = Mutex<[Confinement]>([])
     private let restarts = Atomic<Int>(0)
 
     init(_ counters: SharedCounters) {
         self.counters = counters
-        publish(workers: 0)
+        publish(confinements: [])
     }
 
     /// Sessions at all workers, FTP and HTTPS.
     var sessions: Int { Ledger.sessions(counters) }
 
     /// Workers that serve.
-    var workers: Int { serving.load(ordering: .relaxed) }
+    var workers: Int { serving.withLock { $0.count } }
 
     /// A worker died and is replaced.
     func countRestart(of worker: Int) {
@@ -28,10 +28,10 @@ final class WorkerMetrics: Sendable {
         Counter(label: "ffs_ftp_worker_restarts_total", dimensions: [("worker", "\(worker)")]).increment()
     }
 
-    /// To be called once a second.
-    func publish(workers: Int) {
-        serving.store(workers, ordering: .relaxed)
-        Gauge(label: "ffs_ftp_workers").record(workers)
+    /// To be called once a second, with what the workers that serve are confined by.
+    func publish(confinements: [Confinement]) {
+        serving.withLock { $0 = confinements }
+        Gauge(label: "ffs_ftp_workers").record(confinements.count)
         published.withLock { published in
             for statistic in Statistic.allCases {
                 let total = counters.total(place: statistic.rawValue)
@@ -51,8 +51,12 @@ final class WorkerMetrics: Sendable {
         func sum(_ statistics: Statistic...) -> Int {
             statistics.reduce(0) { $0 + counters.total(place: $1.rawValue) }
         }
+        let confinements = serving.withLock { $0 }
         return [
-            .init("workers", workers), .init("ftp sessions", sum(.ftpSessions)),
+            .init("workers", confinements.count),
+            .init("workers under Landlock", confinements.count(where: \.restrictsFiles)),
+            .init("workers under seccomp", confinements.count(where: \.restrictsSystemCalls)),
+            .init("ftp sessions", sum(.ftpSessions)),
             .init("https sessions", sum(.httpsSessions)),
             .init("transfers running", sum(.ftpTransfers, .httpsTransfers)),
             .init("transfers complete", sum(.ftpComplete, .ftpsComplete, .httpsComplete)),

@@ -1,3 +1,4 @@
+package import FFSModel
 package import FTPProtocol
 package import SystemSupport
 

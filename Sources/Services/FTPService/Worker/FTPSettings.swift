@@ -6,17 +6,25 @@ package import FTPProtocol
 package struct FTPSettings: Sendable {
     package let policy: SessionPolicy
     package let tlsReuse: Options.Reuse
+    /// For passive data connections, of all workers.
     package let passivePorts: PortRange
     /// Workers that share ``passivePorts``.
     package let workers: Int
     package let passiveAddress: PassiveAddress
+    /// Whether data connections may come from other addresses than the control connection's.
     package let acceptsAnyDataPeer: Bool
+    /// Balancers, whose connections begin with a PROXY header.
     package let proxies: AddressSet
+    /// Seconds without a command, once signed in.
     package let idleTimeout: Int
+    /// Seconds from the connection to the sign-in.
     package let loginTimeout: Int
+    /// Seconds from a data command to its data connection, and for which an unused passive port is kept.
     package let dataTimeout: Int
+    /// Seconds for which a data connection may take no byte.
     package let stallTimeout: Int
     package let limits: SessionLimits
+    /// Seconds for which a worker that is replaced may go on.
     package let drainSeconds: Int
     /// Whether customers may sign in with their own names.
     package let customerSignIn: Options.CustomerSignIn
@@ -57,7 +65,7 @@ package struct FTPSettings: Sendable {
 /// What PASV announces to whom (`ftp.passive-address`).
 package struct PassiveAddress: Sendable {
     private var fallback: IPAddress?
-    private var networks: [(AddressSet.Network, IPAddress)] = []
+    private var networks: [(network: IPNetwork, announced: IPAddress)] = []
 
     init(_ texts: [String]) throws(Failure) {
         for text in texts where !text.isEmpty {
@@ -68,7 +76,7 @@ package struct PassiveAddress: Sendable {
             if parts.count == 1 {
                 fallback = address
             } else {
-                guard let network = AddressSet.Network(parts[0]) else { throw Self.refusal(text) }
+                guard let network = IPNetwork(text: parts[0].utf8) else { throw Self.refusal(text) }
                 networks.append((network, address))
             }
         }
@@ -99,6 +107,6 @@ package struct PassiveAddress: Sendable {
 
     /// The address for a client at `peer` that is connected to `local`.
     package func announced(to peer: IPAddress, local: IPAddress) -> IPAddress {
-        networks.first { peer.isInside($0.0.address, prefix: $0.0.prefix) }?.1 ?? fallback ?? local
+        networks.first { $0.network.contains(peer) }?.announced ?? fallback ?? local
     }
 }

@@ -1,3 +1,4 @@
+import FFSModel
 import ConfigurationSchema
 import FTPProtocol
 import SystemSupport

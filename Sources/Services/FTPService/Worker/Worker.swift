@@ -29,6 +29,7 @@ package final class Worker {
 
     private let index: Int
     private var lastSession = 0
+    private lazy var round = SessionRound(self)
 
     package init(
         index: Int, loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
@@ -59,18 +60,21 @@ package final class Worker {
     private func everySecond() {
         time = SystemClock.now()
         accounts.watch(now: time, second: loop.second)
-        for session in loop.sources(of: ControlSession.self) {
-            session.countProgress()
-            if session.account?.ended != nil { session.accountEnded(now: time) }
-            if isDraining { session.drain() }
-        }
+        round.begin()
+    }
+
+    /// What is looked at once a second.
+    fileprivate func look(at session: ControlSession) {
+        session.countProgress()
+        if session.account?.ended != nil { session.accountEnded(now: time) }
+        if isDraining { session.drain() }
     }
 
     // MARK: Sessions
 
     /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached.
     func admit(_ peer: SocketAddress) -> SessionLimits.Refusal? {
-        let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.bytes, settings.limits)
+        let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.ip, settings.limits)
         if let refusal {
             ledger.count(refusal)
             return refusal
@@ -81,7 +85,7 @@ package final class Worker {
     }
 
     func left(_ peer: SocketAddress) {
-        ledger.left(peer.bytes)
+        ledger.left(peer.ip)
         ledger.count(.ftpSessions, by: -1)
         sessionCount -= 1
         if isDraining, sessionCount == 0 { onIdle() }
@@ -124,6 +128,31 @@ package final class Worker {
     }
 }
 
+/// The look at every session once a second, in slices: with ten thousand idle ones it would keep each command waiting that
+/// comes meanwhile.
+private final class SessionRound: EventLoop.Source {
+    private unowned let worker: Worker
+    private var place: Int?
+    private static let slice = 256
+    private static let pause: Int64 = 5_000_000
+
+    init(_ worker: Worker) { self.worker = worker }
+
+    /// Does nothing while the last one is still under way.
+    func begin() {
+        guard place == nil else { return }
+        if !isRegistered { try? worker.loop.add(self, -1, []) }
+        place = 0
+        woken()
+    }
+
+    override func woken() {
+        guard let start = place else { return }
+        place = worker.loop.forEach(ControlSession.self, from: start, count: Self.slice) { worker.look(at: $0) }
+        if place != nil { worker.loop.wake(self, after: Self.pause) }
+    }
+}
+
 /// TLS contexts of a worker, made from the same certificates.
 package struct WorkerTLS: Sendable {
     /// Control and data connections share one, so that a ticket of the first opens on the second.
@@ -134,7 +163,7 @@ package struct WorkerTLS: Sendable {
     ///   - ticketKeys: the supervisor's, so that a client resumes at whichever worker it meets.
     ///   - sessions: for clients without tickets, whose data connections come to the same worker.
     package init(
-        _ credentials: [TLSCredentials], ticketKeys: [UInt8], sessions: TLSSessionCache
+        _ credentials: [TLSCredentials], ticketKeys: [TicketKey], sessions: TLSSessionCache
     ) throws(TLSError) {
         ftp = try TLSContext(
             server: credentials, protocols: ["ftp", "ftp-data"], ticketKeys: ticketKeys, sessions: sessions)

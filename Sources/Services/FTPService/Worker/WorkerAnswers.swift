@@ -1,40 +1,61 @@
-import FFSModel
+package import FFSModel
+package import Requests
 import FTPProtocol
-import Requests
 import SystemSupport
 package import Tobj
 
-/// What a worker answers to `ffsctl ftp`.
-extension Worker {
-    /// `<who/>`: a `<session>` for each; `<kick session="…"/>` or `<kick account="…"/>`: how many were ended.
-    package func answer(_ question: Element) -> Element {
-        switch question.name {
-        case "who": return Element("sessions", children: loop.sources(of: ControlSession.self).map(\.description))
-        case "kick":
-            let session = question.attribute("session").map { String(decoding: $0, as: UTF8.self) }
-            let account = question.attribute("account").map { String(decoding: $0, as: UTF8.self) }
-            var kicked = 0
-            for candidate in loop.sources(of: ControlSession.self)
-            where candidate.name == session || (account != nil && candidate.account?.id.text == account) {
-                candidate.kick()
-                kicked += 1
-            }
-            return Element("kicked", text: "\(kicked)")
-        default: return Element("unknown")
+/// What workers answer to `ffsctl ftp`: `<who>` with the fields of ``Requests/FTPWho`` to its reply's, `<kick
+/// session="…"/>` or `<kick account="…"/>` to how many sessions were ended.
+enum WorkerAnswer {
+    static func question(_ who: FTPWho) -> Element { Element("who", children: who.body) }
+
+    static func who(_ question: Element) -> FTPWho? {
+        question.name == "who" ? try? FTPWho(fields: Fields(question.children, of: "who")) : nil
+    }
+
+    static func page(_ answer: Element) -> FTPWho.Reply? {
+        try? FTPWho.Reply(fields: Fields(answer.children, of: answer.name))
+    }
+
+    /// The answers of several sides, or workers, to one question.
+    static func merged(_ question: Element, _ answers: [Element]) -> Element {
+        guard let who = who(question) else {
+            return Element("kicked", text: "\(answers.reduce(0) { $0 + (Int($1.string) ?? 0) })")
         }
+        return Element("sessions", children: who.merged(answers.compactMap(page)).body)
     }
 }
 
-extension ControlSession {
-    /// One row of `ffsctl ftp who`.
-    var description: Element {
+extension Worker {
+    /// The answer of the FTP side.
+    package func answer(_ question: Element) -> Element {
+        let sessions = loop.sources(of: ControlSession.self)
+        if let who = WorkerAnswer.who(question) {
+            return Element("sessions", children: who.page(of: sessions).body)
+        }
+        guard question.name == "kick" else { return Element("unknown") }
+        let session = question.attribute("session").map { String(decoding: $0, as: UTF8.self) }
+        let account = question.attribute("account").flatMap { try? AccountID(bytes: $0) }
+        let kicked = sessions.filter { $0.name == session || account.map($0.uses) == true }
+        for session in kicked { session.kick() }
+        return Element("kicked", text: "\(kicked.count)")
+    }
+}
+
+extension ControlSession: ListedSession {
+    package var address: IPAddress { peer.ip }
+    package func uses(_ account: AccountID) -> Bool { self.account?.id == account }
+
+    /// One row.
+    package var rows: [FTPSession] {
         let file = running?.plan.file
-        return FTPSession(
-            id: name, service: .ftp, peer: peer.endpoint.description,
-            seconds: Int((worker.loop.now - started) / 1_000_000_000),
-            account: account?.id.text, tls: stream.protection, bytes: running.map { Int($0.progress) },
-            rate: running.map { $0.rate(now: worker.loop.now) },
-            path: file.flatMap { try? RelativePath(bytes: $0.path.relative) }
-        ).element
+        return [
+            FTPSession(
+                id: name, service: .ftp, peer: peer.endpoint.description,
+                seconds: Int((worker.loop.now - started) / 1_000_000_000),
+                account: account?.id.text, tls: stream.protection, bytes: running.map { Int($0.progress) },
+                rate: running.map { $0.rate(now: worker.loop.now) },
+                path: file.flatMap { try? RelativePath(bytes: $0.path.relative) })
+        ]
     }
 }

@@ -6,14 +6,20 @@ package import SystemSupport
 /// What a worker writes: the structured log on standard error and the transfer log. Belongs to the control thread.
 package final class WorkerLog {
     package let logger: Logger
-    private let transferLog: Descriptor?
+    private var transferLog: LentDescriptor?
     private var lines: [UInt8] = []
     /// The beginning of lines of this second.
     private var time = (at: Timestamp(seconds: -1), text: [UInt8]())
     private static let mostGathered = 16_384
 
-    package init(logger: Logger, transferLog: consuming Descriptor?) {
+    package init(logger: Logger, transferLog: LentDescriptor?) {
         self.logger = logger
+        self.transferLog = transferLog
+    }
+
+    /// What is gathered goes to the file of before, which may have been renamed; nil: nothing is recorded any more.
+    package func reopen(_ transferLog: LentDescriptor?) {
+        flush()
         self.transferLog = transferLog
     }
 

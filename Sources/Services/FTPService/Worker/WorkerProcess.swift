@@ -52,8 +52,7 @@ package struct WorkerProcess {
     package static func run(_ words: [String]) -> Never {
         guard let arguments = Arguments(words: words) else { fail("this mode is ffsftpd's own") }
         do {
-            try confine(arguments)
-            try serve(arguments)
+            try serve(arguments, try confine(arguments))
         } catch { fail("worker \(arguments.index): \(error)") }
         exitNow(0)
     }
@@ -63,8 +62,9 @@ package struct WorkerProcess {
         exitNow(FailureCode.internal.exitStatus)
     }
 
-    /// Gives up, in this order: descriptors, the file tree, the user, new privileges, files, system calls.
-    private static func confine(_ arguments: Arguments) throws {
+    /// Gives up, in this order: descriptors, the file tree, the user, new privileges, files, system calls. What came of the
+    /// last two is tried out, as the kernel may lack them.
+    private static func confine(_ arguments: Arguments) throws -> Confinement {
         let last = firstListener + Int32(arguments.listeners.count)
         try Sandbox.closeAllDescriptors(except: Array(3..<last))
         guard try threadCount() == 1 else {
@@ -73,6 +73,7 @@ package struct WorkerProcess {
         Signals.ignoreForWorker()
         _ = raiseDescriptorLimit()
         let area = Descriptor(owning: 4)
+        let outside = try Descriptor.open("/", [.read, .directory])
         if let identity = arguments.identity {
             try Privileges.changeRoot(to: area)
             try Privileges.drop(user: identity.user, group: identity.group)
@@ -83,20 +84,22 @@ package struct WorkerProcess {
         let files = try Sandbox.restrictFiles(beneath: area)
         let calls = try Sandbox.restrictSystemCalls()
         _ = area.release()
+        let reached = Confinement.tried(outside)
         if files == .unavailable || calls == .unavailable {
             try Descriptor.writeToStandardError(
                 "ffsftpd: worker \(arguments.index): this kernel lacks \(files == .unavailable ? "Landlock" : "seccomp"); running with less protection\n"
             )
         }
+        return reached
     }
 
-    private static func serve(_ arguments: Arguments) throws {
+    private static func serve(_ arguments: Arguments, _ confinement: Confinement) throws {
         let channel = Descriptor(owning: 3)
         var framer = ChannelFramer()
         guard case .plan(let plan)? = try channel.firstMessage(&framer) else { return }
         do {
             let running = try RunningWorker(arguments, plan, channel: channel, framer: framer)
-            try running.run()
+            try running.run(confinement)
         } catch let failure as Failure {
             // The supervisor reports it; its log line is the one an operator reads.
             throw failure
@@ -131,13 +134,7 @@ private final class RunningWorker {
                 format: configuration[Options.Common.logFormat])
         }
         logger[metadataKey: "worker"] = "\(arguments.index)"
-        var transferLog: Descriptor?
-        var httpsLog: Descriptor?
-        if arguments.hasTransferLog {
-            let log = Descriptor(owning: 5)
-            httpsLog = try log.duplicate()
-            transferLog = consume log
-        }
+        let transferLog = arguments.hasTransferLog ? LentDescriptor(Descriptor(owning: 5)) : nil
         let area = Descriptor(owning: 4)
         let httpsArea = try area.duplicate()
         let tls = try WorkerTLS(plan, tlsSessions)
@@ -163,7 +160,7 @@ private final class RunningWorker {
         if let httpsListener, let tls {
             let service = try HTTPSService(
                 worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                ledger: ledger, log: WorkerLog(logger: logger, transferLog: httpsLog))
+                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog))
             acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
         }
@@ -179,8 +176,8 @@ private final class RunningWorker {
         worker.onIdle = { [unowned self] in drained() }
     }
 
-    func run() throws {
-        channel?.send(.ready)
+    func run(_ confinement: Confinement) throws {
+        channel?.send(.ready(confinement))
         try loop.run()
         worker.log.flush()
     }
@@ -194,29 +191,25 @@ private final class RunningWorker {
             worker.isHolding = on
             https?.hold(on)
         case .signedIn(let number, let answer): worker.signIns.take(number, answer)
+        case .transferLog(let log):
+            worker.log.reopen(log)
+            https?.reopen(transferLog: log)
         case .ready, .answer, .signIn, .gatePlan, .relay: break
         }
     }
 
     /// Both sides' answer as one.
     private func ask(_ number: Int, _ question: Element) {
-        guard let https else { return answer(number, worker.answer(question), nil) }
+        guard let https else { return answer(number, question, worker.answer(question), nil) }
         let home = loop.mailbox
         let me = Handoff(self)
         https.ask(question) { theirs in
-            home.post { _ in me.value.answer(number, me.value.worker.answer(question), theirs) }
+            home.post { _ in me.value.answer(number, question, me.value.worker.answer(question), theirs) }
         }
     }
 
-    private func answer(_ number: Int, _ ftp: Element, _ https: Element?) {
-        var whole = ftp
-        if let https {
-            whole =
-                ftp.name == "kicked"
-                ? Element("kicked", text: "\((Int(ftp.string) ?? 0) + (Int(https.string) ?? 0))")
-                : Element(ftp.name, children: ftp.children + https.children)
-        }
-        channel?.send(.answer(number: number, whole))
+    private func answer(_ number: Int, _ question: Element, _ ftp: Element, _ https: Element?) {
+        channel?.send(.answer(number: number, WorkerAnswer.merged(question, [ftp] + (https.map { [$0] } ?? []))))
     }
 
     private func reload(_ plan: WorkerPlan) {

@@ -9,10 +9,7 @@ extension Source {
             self.init(address: "-", network: "-", isLoopback: false)
             return
         }
-        let text = address.description
-        self.init(
-            address: text, network: address.family == .v4 ? text : Hex.string(address.bytes.prefix(8)) + "/64",
-            isLoopback: address.isLoopback)
+        self.init(address: "\(address)", network: "\(address.source)", isLoopback: address.isLoopback)
     }
 }
 

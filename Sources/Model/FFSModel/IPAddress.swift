@@ -44,6 +44,10 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// What limits and lock-outs count as one source, everywhere: an IPv4 address, or the /64 of an IPv6 address, as whoever
+    /// has one address of such a network has all 2^64.
+    package var source: IPNetwork { IPNetwork(self, prefix: family == .v4 ? 32 : 64) }
+
     package var isUnspecified: Bool { high == 0 && low == 0 }
 
     package var isLoopback: Bool {
@@ -53,15 +57,19 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether the first `length` bits equal those of `network`.
-    package func isInside(_ network: IPAddress, prefix length: Int) -> Bool {
-        guard family == network.family else { return false }
-        let (a, b) = (bytes, network.bytes)
-        for bit in stride(from: 0, to: length, by: 8) {
-            let mask: UInt8 = length - bit >= 8 ? 0xFF : ~(0xFF >> UInt8(length - bit))
-            if (a[bit / 8] ^ b[bit / 8]) & mask != 0 { return false }
+    /// The same address with all but the first `length` bits of its family's 32 or 128 cleared.
+    fileprivate func masked(_ length: Int) -> IPAddress {
+        func mask(_ bits: Int) -> UInt64 { bits <= 0 ? 0 : bits >= 64 ? .max : ~(UInt64.max >> UInt64(bits)) }
+        switch family {
+        case .v4: return IPAddress(v4: UInt32(truncatingIfNeeded: low & mask(32 + length)))
+        case .v6: return IPAddress(family: .v6, high: high & mask(length), low: low & mask(length - 64))
         }
-        return true
+    }
+
+    private init(family: Family, high: UInt64, low: UInt64) {
+        self.family = family
+        self.high = high
+        self.low = low
     }
 
     // MARK: Text
@@ -172,4 +180,40 @@ package func decimal(_ text: some Collection<UInt8>, atMost limit: UInt64) -> UI
         value = sum
     }
     return value
+}
+
+/// Addresses that begin with the same bits, such as `10.0.0.0/8` and `2001:db8::/32`, or one address.
+package struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
+    /// The first one.
+    package let address: IPAddress
+    /// Leading bits that all have in common: up to 32, or 128 of IPv6.
+    package let prefix: Int
+
+    /// The network of `prefix` bits that holds `address`.
+    package init(_ address: IPAddress, prefix: Int) {
+        self.address = address.masked(prefix)
+        self.prefix = prefix
+    }
+
+    /// nil unless `text` is an address, or an address, `/` and a prefix length.
+    package init?(text: some Collection<UInt8>) {
+        let parts = Array(text).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard parts.count <= 2, let address = IPAddress(text: parts[0]) else { return nil }
+        let longest = address.family == .v4 ? 32 : 128
+        guard let prefix = parts.count == 1 ? UInt64(longest) : decimal(parts[1], atMost: UInt64(longest)) else {
+            return nil
+        }
+        self.init(address, prefix: Int(prefix))
+    }
+
+    package func contains(_ other: IPAddress) -> Bool {
+        other.family == address.family && other.masked(prefix) == address
+    }
+
+    /// What names it among others of the same prefix length: the whole bytes that hold its prefix.
+    package var bytes: [UInt8] { Array(address.bytes.prefix((prefix + 7) / 8)) }
+
+    package var description: String {
+        prefix == (address.family == .v4 ? 32 : 128) ? "\(address)" : "\(address)/\(prefix)"
+    }
 }
