@@ -56,7 +56,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
 
     /// On the one thread there is: reads the configuration and becomes the daemon's user. nil when that was all.
     func start() throws -> DaemonEnvironment? {
-        HangUps.note()
+        EarlyHangUp.note()
         let configuration = try loadConfiguration()
         if options.printConfig {
             print(configuration.yaml(), terminator: "")
@@ -153,7 +153,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
             if let service = service as? any BindingService { try await service.bind() }
         }
         // Before the daemon says that it is ready: whoever hears that may send SIGHUP.
-        let hangUps = await HangUps.trap()
+        let hangUps = await UnixSignalsSequence(trapping: .sighup)
         services.append(
             Supervision(
                 daemon: daemon, log: log, manager: manager, variables: variables, metrics: metrics, hangUps: hangUps
@@ -240,7 +240,7 @@ private struct Supervision<D: Daemon>: Service {
     }
 
     private func reloadOnHangUp() async {
-        if HangUps.wasEarly { await reload() }
+        if EarlyHangUp.hasCome { await reload() }
         for await _ in hangUps { await reload() }
     }
 
