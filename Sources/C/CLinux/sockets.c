@@ -183,6 +183,11 @@ long ffs_send(int fd, const void *buffer, size_t size) {
     return count < 0 ? -errno : count;
 }
 
+long ffs_read_cached(int fd, void *buffer, size_t size, int64_t offset) {
+    struct iovec space = {.iov_base = buffer, .iov_len = size};
+    return preadv2(fd, &space, 1, offset, RWF_NOWAIT);
+}
+
 int ffs_is_cached(int fd, int64_t offset) {
     char byte;
     struct iovec space = {.iov_base = &byte, .iov_len = 1};

@@ -27,43 +27,70 @@ package struct StandardErrorLogHandler: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
         if let given = event.metadata { all.merge(given) { $1 } }
-        let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let time = Timestamp(seconds: Int64(now.tv_sec)).description.dropLast()
-        let milliseconds = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
-        let stamp = "\(time).\(milliseconds)Z"
         var line: [UInt8] = []
         line.reserveCapacity(256)
-        switch format {
-        case .text: text(stamp, event, fields, into: &line)
-        case .json: json(stamp, event, fields, into: &line)
+        var lines = LogLineFormat(label: label, format: format)
+        lines.append(event.level, "\(event.message)", to: &line) { field in
+            for (key, value) in all.sorted(by: { $0.key < $1.key }) { field(key, "\(value)") }
         }
-        line.append(0x0A)
         line.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
+}
 
-    private func text(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
-        line.append(contentsOf: "\(stamp) \(event.level) \(label): ".utf8)
-        Self.appendEscaped("\(event.message)", quote: false, to: &line)
-        for (key, value) in fields {
-            line.append(contentsOf: " \(key)=".utf8)
-            let plain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
-            if plain { line.append(contentsOf: value.utf8) } else { Self.appendEscaped(value, quote: true, to: &line) }
-        }
+/// What a line of the log looks like. Keeps the second's text: for those who write many lines.
+package struct LogLineFormat: Sendable {
+    private let label: String
+    private let format: Options.LogFormat
+    private var second: (at: Int, text: String) = (.min, "")
+
+    package init(label: String, format: Options.LogFormat) {
+        self.label = label
+        self.format = format
     }
 
-    private func json(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
-        line.append(
-            contentsOf: "{\"time\":\"\(stamp)\",\"level\":\"\(event.level)\",\"daemon\":\"\(label)\",\"message\":".utf8)
-        Self.appendEscaped("\(event.message)", quote: true, to: &line)
-        for (key, value) in fields {
-            line.append(UInt8(ascii: ","))
-            Self.appendEscaped(key, quote: true, to: &line)
-            line.append(UInt8(ascii: ":"))
-            Self.appendEscaped(value, quote: true, to: &line)
+    /// Appends a line with its line feed.
+    ///
+    /// - Parameter fields: gives names and values, in the order of the names, to what it is called with.
+    package mutating func append(
+        _ level: Logger.Level, _ message: String, to line: inout [UInt8],
+        _ fields: ((_ name: String, _ value: String) -> Void) -> Void
+    ) {
+        let stamp = stamp()
+        switch format {
+        case .text:
+            line += "\(stamp) \(level) \(label): ".utf8
+            Self.appendEscaped(message, quote: false, to: &line)
+            fields { key, value in
+                line.append(0x20)
+                line += key.utf8
+                line.append(UInt8(ascii: "="))
+                let plain =
+                    !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F }
+                if plain { line += value.utf8 } else { Self.appendEscaped(value, quote: true, to: &line) }
+            }
+        case .json:
+            line +=
+                "{\"time\":\"\(stamp)\",\"level\":\"\(level)\",\"daemon\":\"\(label)\",\"message\":".utf8
+            Self.appendEscaped(message, quote: true, to: &line)
+            fields { key, value in
+                line.append(UInt8(ascii: ","))
+                Self.appendEscaped(key, quote: true, to: &line)
+                line.append(UInt8(ascii: ":"))
+                Self.appendEscaped(value, quote: true, to: &line)
+            }
+            line.append(UInt8(ascii: "}"))
         }
-        line.append(UInt8(ascii: "}"))
+        line.append(0x0A)
+    }
+
+    /// `2026-11-21T08:00:00.123Z`
+    private mutating func stamp() -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        if second.at != now.tv_sec {
+            second = (now.tv_sec, String(Timestamp(seconds: Int64(now.tv_sec)).description.dropLast()))
+        }
+        return "\(second.text).\(String(1_000 + now.tv_nsec / 1_000_000).dropFirst())Z"
     }
 
     /// JSON string escapes in both formats: no peer's bytes can forge a line or steer a terminal.

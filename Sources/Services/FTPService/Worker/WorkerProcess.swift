@@ -131,6 +131,7 @@ private final class RunningWorker {
                 format: configuration[Options.Common.logFormat])
         }
         logger[metadataKey: "worker"] = "\(arguments.index)"
+        let format = LogLineFormat(label: "ffsftpd", format: configuration[Options.Common.logFormat])
         var transferLog: Descriptor?
         var httpsLog: Descriptor?
         if arguments.hasTransferLog {
@@ -148,7 +149,7 @@ private final class RunningWorker {
         loop.isEager = true
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
-            log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
+            log: WorkerLog(logger: logger, transferLog: transferLog, format: format), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
             ledger: ledger)
         var httpsListener: Descriptor?
@@ -163,7 +164,7 @@ private final class RunningWorker {
         if let httpsListener, let tls {
             let service = try HTTPSService(
                 worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                ledger: ledger, log: WorkerLog(logger: logger, transferLog: httpsLog))
+                ledger: ledger, log: WorkerLog(logger: logger, transferLog: httpsLog, format: format))
             acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
         }
