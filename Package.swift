@@ -25,6 +25,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -154,8 +155,8 @@ let package = Package(
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
                 "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
-                "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP1,
-                nioHTTP2, crypto,
+                "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP2,
+                nioHPACK, crypto,
             ]),
         library(
             "Services", "WebFront",

@@ -45,6 +45,8 @@ package enum Files {
         String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
     }
 
+    package static func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: path))) }
+
     package static func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
 
     package static func write(_ bytes: [UInt8], to path: String) throws {

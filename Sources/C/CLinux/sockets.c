@@ -217,6 +217,11 @@ long ffs_receive_passed(int fd, void *buffer, size_t size, int *passed) {
     return count;
 }
 
+long ffs_read_cached(int fd, void *buffer, size_t size, int64_t offset) {
+    struct iovec space = {.iov_base = buffer, .iov_len = size};
+    return preadv2(fd, &space, 1, offset, RWF_NOWAIT);
+}
+
 int ffs_is_cached(int fd, int64_t offset) {
     char byte;
     struct iovec space = {.iov_base = &byte, .iov_len = 1};

@@ -3,37 +3,62 @@ package struct ContentDigest: Sendable, Hashable, Comparable, CustomStringConver
     /// 32 bytes as four big-endian words, so that a digest is a plain value with no allocation.
     package let words: (UInt64, UInt64, UInt64, UInt64)
 
-    package init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
+    @inlinable package init(words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 
     /// nil unless there are 32 bytes.
-    package init?(bytes: some Sequence<UInt8>) {
-        var all: [UInt64] = [0, 0, 0, 0]
+    @inlinable package init?(bytes: some Sequence<UInt8>) {
+        var (a, b, c, d): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         var count = 0
         for byte in bytes {
             guard count < 32 else { return nil }
-            all[count / 8] = all[count / 8] << 8 | UInt64(byte)
+            // The top byte of each word moves into the word before it.
+            (a, b, c, d) = (a << 8 | b >> 56, b << 8 | c >> 56, c << 8 | d >> 56, d << 8 | UInt64(byte))
             count += 1
         }
         guard count == 32 else { return nil }
-        words = (all[0], all[1], all[2], all[3])
+        self.init(words: (a, b, c, d))
     }
 
     /// nil unless `hex` is 64 lower-case hexadecimal digits.
-    package init?(hex: some Collection<UInt8>) {
-        guard hex.count == 64, let bytes = Hex.decode(hex) else { return nil }
-        self.init(bytes: bytes)
+    @inlinable package init?(hex: some Collection<UInt8>) {
+        var (a, b, c, d): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        var count = 0
+        for character in hex {
+            guard count < 64, let value = Hex.value(character) else { return nil }
+            (a, b, c, d) = (a << 4 | b >> 60, b << 4 | c >> 60, c << 4 | d >> 60, d << 4 | UInt64(value))
+            count += 1
+        }
+        guard count == 64 else { return nil }
+        self.init(words: (a, b, c, d))
     }
 
-    package init?(_ hex: String) { self.init(hex: Array(hex.utf8)) }
+    package init?(_ hex: String) { self.init(hex: hex.utf8) }
 
     package var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) }
+        [UInt8](unsafeUninitializedCapacity: 32) { out, count in
+            for (number, word) in [words.0, words.1, words.2, words.3].enumerated() {
+                for place in 0..<8 { out[8 * number + place] = UInt8(truncatingIfNeeded: word >> (56 - 8 * place)) }
+            }
+            count = 32
         }
     }
 
-    package var hex: [UInt8] { Hex.encode(bytes) }
-    package var description: String { Hex.string(bytes) }
+    /// Appends the 64 digits.
+    package func appendHex(to out: inout [UInt8]) {
+        for word in [words.0, words.1, words.2, words.3] {
+            for shift in stride(from: 60, through: 0, by: -4) {
+                out.append(Hex.digit(UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15))
+            }
+        }
+    }
+
+    package var hex: [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(64)
+        appendHex(to: &out)
+        return out
+    }
+    package var description: String { String(decoding: hex, as: UTF8.self) }
 
     package static func == (a: Self, b: Self) -> Bool { a.words == b.words }
     package static func < (a: Self, b: Self) -> Bool { a.words < b.words }

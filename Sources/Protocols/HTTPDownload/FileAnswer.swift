@@ -81,6 +81,12 @@ package struct FileAnswer: Sendable {
         if status != 304 { fields.append(("content-length", "\(contentLength)")) }
     }
 
+    /// The first stretch of the file that is sent; nil when none is.
+    package var firstRange: Range<Int>? {
+        for case .file(let range) in body { return range }
+        return nil
+    }
+
     package var contentLength: Int { body.reduce(0) { $0 + $1.count } }
 
     private enum Verdict { case proceed(honoursRange: Bool), notModified, preconditionFailed }
@@ -131,7 +137,13 @@ package struct FileAnswer: Sendable {
 
     /// RFC 6266: an ASCII name for old clients, the true one percent-encoded.
     static func disposition(_ name: [UInt8]) -> String {
-        let plain = name.map { (0x20...0x7E).contains($0) && !"\"\\%".utf8.contains($0) ? $0 : UInt8(ascii: "_") }
+        let plain = name.map { byte in
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "%"): UInt8(ascii: "_")
+            case 0x20...0x7E: byte
+            default: UInt8(ascii: "_")
+            }
+        }
         let quoted = String(decoding: plain, as: UTF8.self)
         return plain == name
             ? "attachment; filename=\"\(quoted)\""

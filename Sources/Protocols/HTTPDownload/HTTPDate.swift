@@ -10,11 +10,39 @@ package enum HTTPDate {
     /// The time in this form.
     package static func format(_ time: Timestamp) -> String {
         let t = time.utc
-        func two(_ n: Int) -> String { n < 10 ? "0\(n)" : "\(n)" }
         let days = (time.seconds - (time.seconds % 86_400 + 86_400) % 86_400) / 86_400
         let day = Self.days[Int((days % 7 + 7) % 7)]
-        return
-            "\(day), \(two(t.day)) \(months[t.month - 1]) \(t.year) \(two(t.hour)):\(two(t.minute)):\(two(t.second)) GMT"
+        // Every answer has two: no interpolation.
+        return String(unsafeUninitializedCapacity: 32) { out in
+            var count = 0
+            func put(_ bytes: some Sequence<UInt8>) {
+                for byte in bytes {
+                    out[count] = byte
+                    count += 1
+                }
+            }
+            func two(_ number: Int) {
+                out[count] = UInt8(0x30 + number / 10 % 10)
+                out[count + 1] = UInt8(0x30 + number % 10)
+                count += 2
+            }
+            put(day.utf8)
+            put(", ".utf8)
+            two(t.day)
+            put(" ".utf8)
+            put(months[t.month - 1].utf8)
+            put(" ".utf8)
+            two(t.year / 100)
+            two(t.year)
+            put(" ".utf8)
+            two(t.hour)
+            put(":".utf8)
+            two(t.minute)
+            put(":".utf8)
+            two(t.second)
+            put(" GMT".utf8)
+            return count
+        }
     }
 
     /// nil for anything but the preferred form: a recipient may ignore what it does not understand in a condition.

@@ -3,6 +3,7 @@ package import FFSModel
 /// Names inside `staging.accounts` (docs/formats.md).
 ///
 ///     accounts/<account>/record               this file makes it an account
+///     accounts/<account>/index                what the folders of a large tree hold (``TreeIndex``)
 ///     accounts/<account>/root/                the customer's `/`
 ///     accounts/<account>/root/SHA256SUMS
 ///     accounts/<account>/root/<product>-<version>/…
@@ -10,6 +11,7 @@ package import FFSModel
 ///     accounts/.withdrawn/<account>/          no longer an account; `root` goes first, `record` stays a while
 package enum AccountArea {
     package static let record = "record"
+    package static let index = "index"
     package static let root = "root"
     package static let sums = "SHA256SUMS"
     package static let building = ".building"

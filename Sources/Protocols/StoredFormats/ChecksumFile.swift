@@ -8,7 +8,7 @@ package enum ChecksumFile {
         let path = Array(path)
         let escapes = path.contains { $0 == 0x5C || $0 == 0x0A || $0 == 0x0D }
         if escapes { out.append(0x5C) }
-        appendHex(digest, to: &out)
+        digest.appendHex(to: &out)
         out.append(contentsOf: [0x20, 0x20])
         if escapes {
             for byte in path {

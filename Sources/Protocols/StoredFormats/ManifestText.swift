@@ -16,7 +16,7 @@ extension Manifest {
         out.append(contentsOf: "\(rows.count) \(totalSize)\n".utf8)
         pathBytes.withUnsafeBufferPointer { paths in
             for row in rows {
-                appendHex(row.digest, to: &out)
+                row.digest.appendHex(to: &out)
                 out.append(space)
                 appendDecimal(row.size, to: &out)
                 out.append(space)
@@ -216,17 +216,6 @@ private struct ManifestScanner {
         else { throw failure("a path's escape is malformed, or hides a control character") }
         position += 3
         return value
-    }
-}
-
-/// Appends 64 hexadecimal digits without allocating.
-func appendHex(_ digest: ContentDigest, to out: inout [UInt8]) {
-    let words = digest.words
-    for word in [words.0, words.1, words.2, words.3] {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15
-            out.append(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
-        }
     }
 }
 

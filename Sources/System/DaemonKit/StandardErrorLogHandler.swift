@@ -46,43 +46,67 @@ package struct StandardErrorLogHandler: LogHandler {
     private static let limiter = Mutex(LogLimiter())
 
     private func write(_ event: LogEvent, _ all: Logger.Metadata) {
-        let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        let now = SystemClock.nowWithMilliseconds()
-        let stamp = "\(now.time.description.dropLast()).\(String(1_000 + now.milliseconds).dropFirst())Z"
         var line: [UInt8] = []
         line.reserveCapacity(256)
-        switch format {
-        case .text: text(stamp, event, fields, into: &line)
-        case .json: json(stamp, event, fields, into: &line)
+        var lines = LogLineFormat(label: label, format: format)
+        lines.append(event.level, "\(event.message)", to: &line) { field in
+            for (key, value) in all.sorted(by: { $0.key < $1.key }) { field(key, "\(value)") }
         }
-        line.append(0x0A)
         Terminal.writeAtOnce(line, to: .error)
     }
+}
 
-    // Escapes in both formats: no peer's bytes can forge a line or steer a terminal.
+/// What a line of the log looks like. Keeps the second's text: for those who write many lines.
+package struct LogLineFormat: Sendable {
+    private let label: String
+    private let format: Options.LogFormat
+    private var second: (at: Int64, text: String) = (.min, "")
 
-    private func text(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
-        line.append(contentsOf: "\(stamp) \(event.level) \(label): ".utf8)
-        line.append(contentsOf: printable("\(event.message)".utf8).utf8)
-        for (key, value) in fields {
-            line.append(contentsOf: " \(key)=".utf8)
-            let plain =
-                !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
-            if plain { line.append(contentsOf: value.utf8) } else { JSON.append(value.utf8, to: &line) }
-        }
+    package init(label: String, format: Options.LogFormat) {
+        self.label = label
+        self.format = format
     }
 
-    private func json(_ stamp: String, _ event: LogEvent, _ fields: [(String, String)], into line: inout [UInt8]) {
-        line.append(
-            contentsOf: "{\"time\":\"\(stamp)\",\"level\":\"\(event.level)\",\"daemon\":\"\(label)\",\"message\":".utf8)
-        JSON.append("\(event.message)".utf8, to: &line)
-        for (key, value) in fields {
-            line.append(UInt8(ascii: ","))
-            JSON.append(key.utf8, to: &line)
-            line.append(UInt8(ascii: ":"))
-            JSON.append(value.utf8, to: &line)
+    /// Appends a line with its line feed.
+    ///
+    /// - Parameter fields: gives names and values, in the order of the names, to what it is called with.
+    package mutating func append(
+        _ level: Logger.Level, _ message: String, to line: inout [UInt8],
+        _ fields: ((_ name: String, _ value: String) -> Void) -> Void
+    ) {
+        let stamp = stamp()
+        switch format {
+        case .text:
+            line += "\(stamp) \(level) \(label): ".utf8
+            line += printable(message.utf8).utf8
+            fields { key, value in
+                line.append(0x20)
+                line += key.utf8
+                line.append(UInt8(ascii: "="))
+                let plain =
+                    !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+                if plain { line += value.utf8 } else { JSON.append(value.utf8, to: &line) }
+            }
+        case .json:
+            line +=
+                "{\"time\":\"\(stamp)\",\"level\":\"\(level)\",\"daemon\":\"\(label)\",\"message\":".utf8
+            JSON.append(message.utf8, to: &line)
+            fields { key, value in
+                line.append(UInt8(ascii: ","))
+                JSON.append(key.utf8, to: &line)
+                line.append(UInt8(ascii: ":"))
+                JSON.append(value.utf8, to: &line)
+            }
+            line.append(UInt8(ascii: "}"))
         }
-        line.append(UInt8(ascii: "}"))
+        line.append(0x0A)
+    }
+
+    /// `2026-11-21T08:00:00.123Z`
+    private mutating func stamp() -> String {
+        let now = SystemClock.nowWithMilliseconds()
+        if second.at != now.time.seconds { second = (now.time.seconds, String(now.time.description.dropLast())) }
+        return "\(second.text).\(String(1_000 + now.milliseconds).dropFirst())Z"
     }
 }
 

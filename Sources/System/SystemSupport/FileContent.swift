@@ -24,6 +24,11 @@ extension Descriptor {
     /// Whether the byte at `offset` is in the page cache; false where the file system cannot tell.
     package func isCached(at offset: UInt64) -> Bool { ffs_is_cached(rawValue, Int64(clamping: offset)) == 1 }
 
+    /// What of `buffer` the page cache can fill at once, in bytes; 0 when nothing, or where the file system cannot tell.
+    package func readCached(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        max(0, ffs_read_cached(rawValue, buffer.baseAddress, buffer.count, Int64(offset)))
+    }
+
     /// The file's first bytes, at most `count`.
     package func readStart(_ count: Int) throws(SystemError) -> [UInt8] {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)

@@ -220,6 +220,9 @@ package final class TLSConnection {
         _ = BIO_write(input, ciphertext.baseAddress, Int32(ciphertext.count))
     }
 
+    /// At least as many bytes as ``read(into:)`` could give now; 0: it would only ask for input.
+    package var pendingInput: Int { (input.map { ffs_bio_pending($0) } ?? 0) + Int(SSL_pending(ssl)) }
+
     /// Ciphertext bytes that wait to be sent.
     package var pendingOutput: Int { output.map { ffs_bio_pending($0) } ?? 0 }
 

@@ -20,9 +20,12 @@ package final class TLSServerHandler: ChannelDuplexHandler {
     package typealias OutboundOut = ByteBuffer
 
     private let connection: TLSConnection
+    /// Written and not yet flushed, or waiting for the handshake.
     private var waiting: [(ByteBuffer, EventLoopPromise<Void>?)] = []
     private var closed = false
     private var sawCloseNotify = false
+    /// Payload of a TLS record.
+    private static let record = 16_384
 
     package init(connection: TLSConnection) { self.connection = connection }
 
@@ -52,9 +55,7 @@ package final class TLSServerHandler: ChannelDuplexHandler {
             TLSHandshakeCompleted(
                 version: connection.version, cipher: connection.cipher,
                 applicationProtocol: connection.applicationProtocol, resumption: connection.resumption))
-        let held = waiting
-        waiting = []
-        for (buffer, promise) in held { encrypt(buffer, promise, context: context) }
+        encrypt(context: context)
         context.flush()
     }
 
@@ -62,8 +63,11 @@ package final class TLSServerHandler: ChannelDuplexHandler {
     private func deliver(context: ChannelHandlerContext) throws {
         var ended = false
         while !closed, !ended {
-            var plain = context.channel.allocator.buffer(capacity: 16_384)
-            let count = try plain.writeWithUnsafeMutableBytes(minimumWritableBytes: 16_384) { space in
+            let size = min(connection.pendingInput, Self.record)
+            // Nothing has come since OpenSSL asked for more.
+            guard size > 0 else { break }
+            var plain = context.channel.allocator.buffer(capacity: size)
+            let count = try plain.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
                 switch try connection.read(into: space) {
                 case .bytes(let count): return count
                 case .closed: sawCloseNotify = true
@@ -80,24 +84,70 @@ package final class TLSServerHandler: ChannelDuplexHandler {
     }
 
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let buffer = unwrapOutboundIn(data)
-        guard connection.isEstablished else { return waiting.append((buffer, promise)) }
-        encrypt(buffer, promise, context: context)
+        waiting.append((unwrapOutboundIn(data), promise))
     }
 
-    private func encrypt(_ buffer: ByteBuffer, _ promise: EventLoopPromise<Void>?, context: ChannelHandlerContext) {
+    package func flush(context: ChannelHandlerContext) {
+        if connection.isEstablished { encrypt(context: context) }
+        context.flush()
+    }
+
+    /// All that was written since the last time as one stretch of whole records: a frame's head and its content, or the
+    /// answers on several streams, cost one record and one write(2).
+    private func encrypt(context: ChannelHandlerContext) {
+        guard !waiting.isEmpty else { return }
+        let written = waiting
+        waiting.removeAll(keepingCapacity: true)
+        let promise = Self.joined(written.compactMap(\.1))
         do {
-            var rest = buffer.readableBytesView[...]
-            while !rest.isEmpty {
-                let result = try rest.withUnsafeBytes { try connection.write($0) }
-                guard case .bytes(let count) = result else { break }
-                rest = rest.dropFirst(count)
+            if written.count == 1 {
+                try written[0].0.withUnsafeReadableBytes { try encrypt($0) }
+            } else {
+                var gathered: [UInt8] = []
+                gathered.reserveCapacity(min(Self.record, written.reduce(0) { $0 + $1.0.readableBytes }))
+                for (buffer, _) in written {
+                    try buffer.withUnsafeReadableBytes { try gather($0, in: &gathered) }
+                }
+                try gathered.withUnsafeBytes { try encrypt($0) }
             }
             send(context: context, promise: promise)
         } catch {
             promise?.fail(error)
             context.fireErrorCaught(error)
         }
+    }
+
+    /// Whole records go out, the rest stays in `gathered`.
+    private func gather(_ bytes: UnsafeRawBufferPointer, in gathered: inout [UInt8]) throws {
+        var rest = bytes[...]
+        while gathered.count + rest.count >= Self.record {
+            let part = rest.prefix(Self.record - gathered.count)
+            if gathered.isEmpty {
+                try encrypt(UnsafeRawBufferPointer(rebasing: part))
+            } else {
+                gathered.append(contentsOf: part)
+                try gathered.withUnsafeBytes { try encrypt($0) }
+                gathered.removeAll(keepingCapacity: true)
+            }
+            rest = rest.dropFirst(part.count)
+        }
+        gathered.append(contentsOf: rest)
+    }
+
+    private func encrypt(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            guard case .bytes(let count) = try connection.write(rest) else { return }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        }
+    }
+
+    /// One promise that keeps them all.
+    private static func joined(_ promises: [EventLoopPromise<Void>]) -> EventLoopPromise<Void>? {
+        guard let first = promises.first, promises.count > 1 else { return promises.first }
+        let all = first.futureResult.eventLoop.makePromise(of: Void.self)
+        for promise in promises { all.futureResult.cascade(to: promise) }
+        return all
     }
 
     /// Moves pending ciphertext into the channel.
@@ -114,6 +164,7 @@ package final class TLSServerHandler: ChannelDuplexHandler {
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if connection.isEstablished, !closed, mode != .input {
+            encrypt(context: context)
             _ = try? connection.sendCloseNotify()
             send(context: context)
             context.flush()

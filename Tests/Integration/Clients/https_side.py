@@ -578,6 +578,147 @@ def names_are_text():
     assert get("/names/%3Cb%3Edir").fields["location"] == f"/a/{ACCOUNT}/names/%3Cb%3Edir/"
 
 
+class HTTP2:
+    """A connection of HTTP/2 by hand: no header compression, no window beyond the first."""
+
+    def __init__(self):
+        self.sock = tls_context(alpn=["h2"]).wrap_socket(socket.create_connection((HOST, HTTPS), 10))
+        self.sock.settimeout(10)
+        self.buffer = b""
+        self.sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(4, 0, 0, b""))
+
+    @staticmethod
+    def frame(kind, flags, stream, payload):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def request(self, stream, path, fields=()):
+        """HEADERS with END_STREAM and END_HEADERS; each field a literal that is not indexed."""
+        block = b""
+        for name, value in [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", path), *fields]:
+            for word in (name.encode(), value.encode()):
+                block += (b"\x00" if word == name.encode() else b"")
+                block += bytes([len(word)]) if len(word) < 127 else b"\x7f" + bytes([len(word) - 127])
+                block += word
+        self.sock.sendall(self.frame(1, 5, stream, block))
+
+    def frames(self, seconds=10):
+        """(kind, flags, stream, payload) until the connection ends, which it must."""
+        end = time.monotonic() + seconds
+        while True:
+            while len(self.buffer) >= 9 and len(self.buffer) >= 9 + int.from_bytes(self.buffer[:3], "big"):
+                size = int.from_bytes(self.buffer[:3], "big")
+                head, payload = self.buffer[:9], self.buffer[9:9 + size]
+                self.buffer = self.buffer[9 + size:]
+                yield head[3], head[4], int.from_bytes(head[5:9], "big"), payload
+            self.sock.settimeout(max(0.1, end - time.monotonic()))
+            try:
+                more = self.sock.recv(65536)
+            except ssl.SSLEOFError:
+                return
+            except ConnectionResetError:
+                return
+            if not more:
+                return
+            self.buffer += more
+
+
+def calmed():
+    """Who floods an HTTP/2 connection is told so (GOAWAY, ENHANCE_YOUR_CALM), and the connection ends."""
+    client = HTTP2()
+    try:
+        client.sock.sendall(b"".join(HTTP2.frame(6, 0, 0, bytes(8)) for _ in range(3_000)))
+    except OSError:
+        pass
+    start = time.monotonic()
+    said = [struct.unpack("!I", payload[4:8])[0] for kind, _, _, payload in client.frames() if kind == 7]
+    assert said and said[-1] == 0xB, said
+    assert time.monotonic() - start < 5
+    eventually(lambda: json.loads(ctl("ftp", "limits", "--json"))["sessions now"] == 0)
+
+
+def failures_of_one_connection():
+    """The streams of one HTTP/2 connection try five passwords together and no more; then it ends."""
+    import base64
+
+    before = log().count("why=\"wrong password\"")
+    client = HTTP2()
+    good = base64.b64encode(f"{ACCOUNT}:{PASSWORD}".encode()).decode()
+    wrong = base64.b64encode(f"{ACCOUNT}:wrong".encode()).decode()
+    for number in range(20):
+        client.request(2 * number + 1, f"/a/{ACCOUNT}/hello.txt", [("authorization", f"Basic {wrong}")])
+    # The right one comes too late on this connection.
+    client.request(41, f"/a/{ACCOUNT}/hello.txt", [("authorization", f"Basic {good}")])
+    frames = list(client.frames())
+    assert not any(b"hello" in payload for kind, _, _, payload in frames if kind == 0), frames
+    assert any(kind == 7 for kind, _, _, _ in frames), frames
+    assert log().count("why=\"wrong password\"") - before == 5
+    assert get("/hello.txt").status == 200
+
+
+def one_way_to_read():
+    """No Host or two, codings nobody knows, chunks that are none: one 400, and the connection ends (RFC 9112)."""
+    start = f"GET /a/{ACCOUNT}/hello.txt HTTP/1.1\r\n{authorization()}"
+    chunked = f"{start}Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    second = f"GET /a/{ACCOUNT}/hello.txt HTTP/1.1\r\n{authorization()}Host: x\r\n\r\n"
+    for text in [
+        start + "\r\n", start + "Host: x\r\nHost: y\r\n\r\n", start + "Host: x y\r\n\r\n", start + "Host: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        start + "Host: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", chunked + "zz\r\n", chunked + "-1\r\n", chunked + "0x5\r\nhello\r\n0\r\n\r\n",
+        chunked + "5\r\nhelloX\r\n0\r\n\r\n", chunked + "1\nx\r\n0\r\n\r\n", start + "Host : x\r\n\r\n", start + "Host: x\r\n more: y\r\n\r\n",
+        start + "Host: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", start.replace("HTTP/1.1", "HTTP/1.0") + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        start.replace("\r\n", "\n") + "Host: x\n\n",
+    ]:
+        answer = raw_request((text + second).encode())
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, (text, answer)
+        assert b"connection: close" in answer and b"hello\nworld" not in answer, (text, answer)
+    # What is well made is answered, whatever the cut, and so is what comes right behind it.
+    whole = chunked + "5;a=b\r\nhello\r\n0\r\nTrailer: x\r\n\r\n" + second.replace("Host: x\r\n", "Host: x\r\nConnection: close\r\n")
+    for pieces in (1, 40):
+        with tls_context(alpn=["http/1.1"]).wrap_socket(socket.create_connection((HOST, HTTPS), 10)) as sock:
+            step = -(-len(whole) // pieces)
+            for place in range(0, len(whole), step):
+                sock.sendall(whole[place:place + step].encode())
+            answer = b""
+            while more := sock.recv(65536):
+                answer += more
+        assert answer.count(b"HTTP/1.1 200 OK") == 2 and answer.count(content("hello.txt")) == 2, answer
+
+
+def listings_beside():
+    """Whoever lists large folders holds up nobody: pages are made beside the loop, and kept."""
+    folder = f"{TREE}/many"
+    os.makedirs(folder)
+    names = [f"package-{number:05d}-with-a-name-as-they-come.tar.gz" for number in range(6_000)]
+    digest = hashlib.sha256(b"").hexdigest()
+    for name in names:
+        with open(f"{folder}/{name}", "wb"):
+            pass
+    with open(f"{TREE}/SHA256SUMS", "rb") as file:
+        lines = file.read()
+    os.chmod(f"{TREE}/SHA256SUMS", 0o644)
+    with open(f"{TREE}/SHA256SUMS", "wb") as file:
+        file.write(lines + b"".join(f"{digest}  many/{name}\n".encode() for name in names))
+    get("/hello.txt")
+    listings = [threading.Thread(target=get, args=(f"/many/?format=json&{number}",)) for number in range(12)]
+    for thread in listings:
+        thread.start()
+    times = [timed(lambda: get("/hello.txt")) for _ in range(4)]
+    for thread in listings:
+        thread.join()
+    assert min(times) < 0.5, times
+    entries = json.loads(get("/many/?format=json").body)["entries"]
+    assert [entry["name"] for entry in entries] == names and {entry["sha256"] for entry in entries} == {digest}
+    page = get("/many/").body.decode()
+    assert page.count("<tr><td><a href") == len(names) + 1 and page.endswith("</html>\n")
+    # A page that was kept has its length; HTTP/1.0 knows no chunks and gets the end of the connection instead.
+    kept = get("/many/?format=json", "--http1.1")
+    assert int(kept.fields["content-length"]) == len(kept.body) and json.loads(kept.body)["entries"] == entries
+    with open(f"{folder}/one-more", "wb"):
+        pass
+    old = raw_request(f"GET /a/{ACCOUNT}/many/?format=json HTTP/1.0\r\n{authorization()}\r\n".encode())
+    head, body = old.split(b"\r\n\r\n", 1)
+    assert b"chunked" not in head and len(json.loads(body)["entries"]) == len(names) + 1, head
+
+
 def ranges_bounded():
     """Many ranges, and ranges over each other, cost no more than the file; HEAD says what GET would; HTTP/2 the same."""
     whole = content("big.iso")

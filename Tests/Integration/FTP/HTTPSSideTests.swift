@@ -12,7 +12,15 @@ import Testing
     }
 
     @Test func strangers() async throws {
-        try await FTPServer.play("https_side", "ranges_bounded", "none_of_ours", "names_are_text")
+        try await FTPServer.play("https_side", "ranges_bounded", "none_of_ours", "one_way_to_read", "names_are_text")
+    }
+
+    @Test func floods() async throws {
+        try await FTPServer.play("https_side", "calmed", "failures_of_one_connection")
+    }
+
+    @Test func listingsHoldUpNobody() async throws {
+        try await FTPServer.play("https_side", "listings_beside")
     }
 
     @Test func refusedAlike() async throws {

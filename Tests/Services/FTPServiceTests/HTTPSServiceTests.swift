@@ -169,6 +169,46 @@ import Testing
         await server.stop()
     }
 
+    /// Where staging wrote down what a folder holds, nobody looks at its files; what it left open is looked at.
+    @Test func aListingIsReadFromTheIndex() async throws {
+        let server = try await Server(["p-1/a": [1, 2], "p-1/b": [3]])
+        var index = TreeIndex.Builder()
+        for (name, modified) in [("a", 1_000_000_000), ("b", nil)] as [(String, Int64?)] {
+            Array(name.utf8).withUnsafeBufferPointer {
+                index.add(name: $0, isFolder: false, size: 4_711, modified: modified, digest: .sha256(of: [9]))
+            }
+        }
+        index.endFolder(Array("p-1".utf8))
+        try Files.write(index.serialized(), to: server.fixture.directory("\(server.fixture.account)/index"))
+        let json = try await server.curl("/p-1/?format=json").output
+        #expect(
+            json.contains(
+                "{\"name\":\"a\",\"type\":\"file\",\"modified\":\"2001-09-09T01:46:40Z\",\"size\":4711,\"sha256\":\"\(ContentDigest.sha256(of: [9]))\"}"
+            ))
+        #expect(json.contains("\"size\":1,\"sha256\":\"\(ContentDigest.sha256(of: [9]))\"}"))
+        // A folder that the index lacks is read.
+        #expect(try await server.curl("/?format=json").output.contains("\"name\":\"p-1\",\"type\":\"directory\""))
+        await server.stop()
+    }
+
+    /// However many names there are, each file's digest is in the JSON.
+    @Test func everyNameHasItsDigest() async throws {
+        var files: [String: [UInt8]] = [:]
+        for number in 0..<2_500 { files["p-1/name \(number)"] = Array("\(number)".utf8) }
+        let server = try await Server(files)
+        for _ in 0..<2 {
+            let json = try await server.curl("/p-1/?format=json", ["--http1.1"]).output
+            let parsed = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+            let entries = try #require(parsed["entries"] as? [[String: Any]])
+            #expect(entries.count == files.count)
+            for entry in entries {
+                let content = files["p-1/\(entry["name"] as? String ?? "")"] ?? []
+                #expect(entry["sha256"] as? String == "\(ContentDigest.sha256(of: content))")
+            }
+        }
+        await server.stop()
+    }
+
     @Test func anAccountThatVanishesIsClosed() async throws {
         let server = try await Server(["p-1/a": [1]])
         #expect(try await server.curl("/p-1/a").outputBytes == [1])

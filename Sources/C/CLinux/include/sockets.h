@@ -29,6 +29,9 @@ enum ffs_socket_option {
     FFS_DEFER_ACCEPT,      // TCP_DEFER_ACCEPT, seconds
 };
 
+// As much of the file as the page cache gives without waiting; negative or 0 when nothing.
+long ffs_read_cached(int fd, void *buffer, size_t size, int64_t offset);
+
 // Sockets are non-blocking and close-on-exec.
 int ffs_listen(const struct ffs_address *address, int backlog, int both_families);
 int ffs_accept(int fd, struct ffs_address *peer);

@@ -14,6 +14,8 @@ package final class Account: SessionAccount {
     /// When it was seen to have ended, by expiry or withdrawal.
     package fileprivate(set) var ended: Ending?
     package var sessions = 0
+    /// The record's path below the area.
+    fileprivate let place: CPath
     fileprivate var idleSince: Int64 = 0
     private let digests = DigestIndex()
 
@@ -25,11 +27,12 @@ package final class Account: SessionAccount {
         case cut
     }
 
-    fileprivate init(record: AccountRecord, status: FileStatus, root: consuming Descriptor) {
+    fileprivate init(record: AccountRecord, status: FileStatus, root: consuming Descriptor, index: OpenFile?) {
         id = record.account
         self.record = record
         recordStatus = status
-        tree = AccountTree(root)
+        tree = AccountTree(root, index)
+        place = CPath("\(record.account.text)/\(AccountArea.record)")
     }
 
     /// The SHA-256 that was known when the account was published; nil for what has none.
@@ -40,8 +43,18 @@ package final class Account: SessionAccount {
 package final class AccountTree: Sendable {
     /// The customer's `/`.
     private let root: Descriptor
+    /// What large trees hold, written when they were built.
+    private let index: OpenFile?
 
-    fileprivate init(_ root: consuming Descriptor) { self.root = root }
+    fileprivate init(_ root: consuming Descriptor, _ index: OpenFile?) {
+        self.root = root
+        self.index = index
+    }
+
+    /// What the folder at `path` holds, in byte order; nil: nobody wrote it down, and the folder must be read.
+    package func indexed(_ path: VirtualPath) -> IndexedFolder? {
+        index.flatMap { IndexedFolder(path == .root ? [] : path.relative, in: $0) }
+    }
 
     private static let rules: ResolveRules = [.inRoot, .noSymbolicLinks, .noMagicLinks, .noMounts]
 
@@ -83,6 +96,11 @@ package final class AccountStore {
     /// Checks `password` against the record of the account called `name`.
     package func admit(name: [UInt8], password: [UInt8], now: Timestamp) -> Admission {
         guard let id = AccountArea.account(directory: name) else { return .refused("no such account") }
+        return admit(id, password: password, now: now)
+    }
+
+    /// As ``admit(name:password:now:)`` for an account whose name is known to be one.
+    package func admit(_ id: AccountID, password: [UInt8], now: Timestamp) -> Admission {
         do {
             guard let account = try current(id) else { return .refused("no such account") }
             guard account.record.admits(password: password, at: now) else {
@@ -126,7 +144,7 @@ package final class AccountStore {
 
     /// The account as its record is now; nil when there is none.
     private func current(_ id: AccountID) throws -> Account? {
-        let place = CPath("\(id.text)/\(AccountArea.record)")
+        let place = known[id]?.place ?? CPath("\(id.text)/\(AccountArea.record)")
         guard let status = try area.statusIfPresent(of: place) else { return nil }
         if let account = known[id], account.ended == nil, account.recordStatus == status { return account }
         let file = try area.open(place, [.read, .nonBlocking], rules: [.inRoot, .noSymbolicLinks, .noMagicLinks])
@@ -141,13 +159,28 @@ package final class AccountStore {
             account.recordStatus = opened
             return account
         }
+        let index = try openIndex(of: id)
         let root = try area.open(
             CPath("\(id.text)/\(AccountArea.root)"), [.read, .directory],
             rules: [.inRoot, .noSymbolicLinks, .noMagicLinks, .noMounts])
-        let account = Account(record: record, status: opened, root: root)
+        let account = Account(record: record, status: opened, root: root, index: index)
         account.idleSince = SystemClock.monotonic() / 1_000_000_000
         known[id] = account
         return account
+    }
+
+    private func openIndex(of id: AccountID) throws -> OpenFile? {
+        do throws(SystemError) {
+            let file = try area.open(
+                CPath("\(id.text)/\(AccountArea.index)"), [.read, .nonBlocking],
+                rules: [.inRoot, .noSymbolicLinks, .noMagicLinks])
+            let status = try file.status()
+            guard status.kind == .file else { return nil }
+            return OpenFile(file, status)
+        } catch {
+            if error.errno == .noEntry { return nil }
+            throw error
+        }
     }
 
     /// Once a second: notices records that expired, changed or vanished, and forgets accounts nobody uses.
@@ -160,10 +193,9 @@ package final class AccountStore {
             }
             account.idleSince = 0
             guard account.ended == nil else { continue }
-            let place = CPath("\(id.text)/\(AccountArea.record)")
             let status: FileStatus?
             // A record that cannot be looked at for a moment is no reason to cut a download: its own time still holds.
-            do { status = try area.statusIfPresent(of: place) } catch { status = account.recordStatus }
+            do { status = try area.statusIfPresent(of: account.place) } catch { status = account.recordStatus }
             if status == nil {
                 account.ended = ending(withdrawnPolicy(of: account), at: now)
                 known[id] = nil

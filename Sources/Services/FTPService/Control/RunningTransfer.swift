@@ -169,27 +169,17 @@ extension ControlSession {
     private func record(_ running: RunningTransfer, _ transfer: Transfer, _ end: Transfer.End) {
         guard let file = running.plan.file else { return }
         let elapsed = SystemClock.monotonic() - running.started
-        worker.log.record(
-            TransferRecord(
-                finished: worker.time, seconds: max(1, Int((elapsed + 500_000_000) / 1_000_000_000)), peer: peer.ip,
-                bytes: transfer.progress.bytes, path: file.path.bytes, isASCII: machine.representation.kind == .ascii,
-                account: running.account?.name ?? [], service: .ftp, isComplete: end == .complete))
-        guard worker.log.logger.logLevel <= .info else { return }
-        var metadata: Logger.Metadata = [
-            "path": "\(printable(file.path.bytes))", "offset": "\(file.offset)",
-            "bytes": "\(transfer.progress.bytes)", "complete": "\(end == .complete)",
-            "milliseconds": "\(elapsed / 1_000_000)", "service": "ftp",
-        ]
+        var event = TransferEvent(
+            finished: worker.time, nanoseconds: elapsed, service: .ftp, session: name, peer: peer.endpoint,
+            account: running.account?.id.text ?? "", path: file.path.bytes, offset: file.offset,
+            bytes: transfer.progress.bytes, isComplete: end == .complete,
+            isASCII: machine.representation.kind == .ascii)
+        if end != .complete { event.end = "\(end)" }
+        if case .deflate = machine.mode { event.isDeflated = true }
         if let tls = transfer.stream.tls {
-            metadata["tls"] = "\(transfer.stream.protection ?? "-")"
-            metadata["reused"] = "\(tls.resumption == .ownSession)"
+            event.tls = .init(protection: transfer.stream.protection ?? "-", isResumed: tls.resumption == .ownSession)
         }
-        if case .deflate = machine.mode { metadata["mode"] = "Z" }
-        if let account = running.account {
-            metadata["account"] = "\(account.id)"
-            if let digest = account.digest(of: file.path) { metadata["sha256"] = "\(digest)" }
-        }
-        if end != .complete { metadata["end"] = "\(end)" }
-        log(.info, "transfer", metadata)
+        if worker.log.logger.logLevel <= .info { event.digest = running.account?.digest(of: file.path) }
+        worker.log.record(event)
     }
 }

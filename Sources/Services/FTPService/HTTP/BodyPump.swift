@@ -1,13 +1,38 @@
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import SystemSupport
 
-/// Sends one answer's body: reads ahead by one chunk, writes while the channel takes it, holds at most two chunks, and
-/// waits when the rate of its session, account or server is used up. Lives on the event loop; reads that may wait for a disk run on the pool.
+/// Where the bytes of one answer go: a connection of HTTP/1.1 or a stream of HTTP/2.
+protocol AnswerWire: AnyObject {
+    var loop: any NIOCore.EventLoop { get }
+    /// Whether the connection takes more at present.
+    var isWritable: Bool { get }
+    /// The head goes out with the first bytes of the body, or with the end.
+    func begin(_ head: AnswerHead)
+    /// Space for the next bytes of the body; what is in it already, such as the head, stays before them.
+    func buffer(_ capacity: Int) -> ByteBuffer
+    /// The one from ``buffer(_:)`` is not to be sent, but what it had in it.
+    func giveBack(_ buffer: ByteBuffer)
+    /// - Parameter sent: whether the kernel took it; called later, or before this returns.
+    func send(_ buffer: ByteBuffer, isLast: Bool, _ sent: @escaping (Bool) -> Void)
+    /// Nothing more comes, and the client must see that it is not the end.
+    func breakOff()
+}
+
+/// Status and fields of an answer.
+struct AnswerHead {
+    let status: Int
+    let fields: [(String, String)]
+    /// Whether a body follows whose length no field tells.
+    let isOpenEnded: Bool
+}
+
+/// Sends one answer's body: reads ahead by one chunk, writes while the connection takes it, holds at most two chunks,
+/// and waits when the rate of its session, account or server is used up. Lives on the event loop; reads that may wait
+/// for a disk, and listings, run on the pool.
 final class BodyPump {
     enum Piece {
-        case bytes([UInt8])
+        case bytes(ArraySlice<UInt8>)
         /// Bytes of the source's file.
         case file(Range<Int>)
         case listing(DirectoryLister)
@@ -23,53 +48,59 @@ final class BodyPump {
     /// Up to this size a file is read at once: it is in the page cache or costs one seek.
     private static let inline = 65_536
 
-    let started = NIODeadline.now()
-    private let context: ChannelHandlerContext
+    let started = SystemClock.monotonic()
+    private let wire: any AnswerWire
     private let pool: NIOThreadPool
     private let file: OpenFile?
     private var pieces: ArraySlice<Piece>
     private var onEnd: ((_ sent: Int, _ isComplete: Bool) -> Void)?
     private let rate: HTTPSConnection.Rate?
-    private let ledger: Ledger
+    private let connection: HTTPSConnection
     /// A chunk is being read, or the rate is used up.
     private var isWaiting = false
     private var outstanding = 0
+    private var sentLast = false
+    private var isGoing = false
     /// Bytes of files that the kernel has taken.
     private(set) var sent = 0
 
     init(
-        _ source: Source, on context: ChannelHandlerContext, pool: NIOThreadPool, rate: HTTPSConnection.Rate?,
-        ledger: Ledger, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
+        _ source: Source, on wire: any AnswerWire, pool: NIOThreadPool, rate: HTTPSConnection.Rate?,
+        connection: HTTPSConnection, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
     ) {
-        self.context = context
+        self.wire = wire
         self.pool = pool
         self.rate = rate
-        self.ledger = ledger
+        self.connection = connection
         file = source.file
-        pieces = source.pieces[...]
+        pieces = source.pieces.filter(\.isThere)[...]
         self.onEnd = onEnd
     }
 
     /// Goes on as far as it can.
     func go() {
-        while onEnd != nil, !isWaiting, outstanding < 2, context.channel.isWritable || outstanding == 0 {
-            guard let piece = pieces.popFirst() else {
-                if outstanding == 0 { end(isComplete: true) }
-                return
-            }
-            switch piece {
-            case .bytes(let bytes): write(context.channel.allocator.buffer(bytes: bytes), counts: false)
+        // What is taken at once calls back while this loop still runs.
+        guard !isGoing else { return }
+        isGoing = true
+        defer { isGoing = false }
+        while onEnd != nil, !isWaiting, !sentLast, outstanding < 2, wire.isWritable || outstanding == 0 {
+            switch pieces.popFirst() {
+            case nil: write(wire.buffer(0), counts: 0)
+            case .bytes(let bytes):
+                let part = bytes.prefix(Self.chunk)
+                if part.count < bytes.count { pieces = [.bytes(bytes.dropFirst(part.count))] + pieces }
+                var buffer = wire.buffer(part.count)
+                buffer.writeBytes(part)
+                write(buffer, counts: 0)
             case .file(let range): send(range)
-            case .listing(let lister):
-                var out: [UInt8] = []
-                if lister.next(into: &out) { pieces = [.listing(lister)] + pieces }
-                write(context.channel.allocator.buffer(bytes: out), counts: false)
+            case .listing(let lister): list(lister)
             }
         }
+        if sentLast, outstanding == 0 { end(isComplete: true) }
     }
 
     private func send(_ range: Range<Int>) {
-        guard let file, !range.isEmpty else { return }
+        guard let file else { return end(isComplete: false) }
         var most = Self.chunk
         switch rate?.limit.turn(now: SystemClock.monotonic()) {
         case nil: break
@@ -81,77 +112,93 @@ final class BodyPump {
         let part = range.prefix(most)
         rate?.limit.sent(part.count)
         if part.count < range.count { pieces = [.file(part.endIndex..<range.upperBound)] + pieces }
-        if range.count <= Self.inline {
-            do { try write(Self.read(file, part, context.channel.allocator), counts: true) } catch {
-                end(isComplete: false)
+        do {
+            var buffer = wire.buffer(part.count)
+            // The longer file's part may be in the page cache as well: then no other thread need be woken.
+            if try Self.read(file, part, into: &buffer, onlyCached: range.count > Self.inline) {
+                return write(buffer, counts: part.count)
             }
-            return
-        }
+            wire.giveBack(buffer)
+        } catch { return end(isComplete: false) }
         isWaiting = true
-        let allocator = context.channel.allocator
-        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
-        pool.runIfActive(eventLoop: context.eventLoop) { try Self.read(file, part, allocator) }.whenComplete { result in
-            me.value.didRead(result)
+        let me = NIOLoopBound(self, eventLoop: wire.loop)
+        pool.runIfActive(eventLoop: wire.loop) {
+            var buffer = ByteBufferAllocator().buffer(capacity: part.count)
+            _ = try Self.read(file, part, into: &buffer, onlyCached: false)
+            return buffer
+        }.whenComplete { result in me.value.didRead(try? result.get(), part.count) }
+    }
+
+    private func list(_ lister: DirectoryLister) {
+        isWaiting = true
+        let me = NIOLoopBound(self, eventLoop: wire.loop)
+        let given = Handoff(lister)
+        pool.runIfActive(eventLoop: wire.loop) {
+            var out: [UInt8] = []
+            let goesOn = try given.value.next(into: &out)
+            return (ByteBuffer(bytes: out), goesOn)
+        }.whenComplete { result in
+            guard case .success(let (buffer, goesOn)) = result else { return me.value.didRead(nil, 0) }
+            if goesOn { me.value.pieces = [.listing(given.value)] + me.value.pieces }
+            me.value.didRead(buffer, 0)
         }
     }
 
     private func pause(_ nanoseconds: Int64) {
         isWaiting = true
-        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: .nanoseconds(nanoseconds)) {
+        let me = NIOLoopBound(self, eventLoop: wire.loop)
+        wire.loop.scheduleTask(in: .nanoseconds(nanoseconds)) {
             me.value.isWaiting = false
             me.value.go()
         }
     }
 
-    private func didRead(_ result: Result<ByteBuffer, any Error>) {
+    private func didRead(_ buffer: ByteBuffer?, _ count: Int) {
         isWaiting = false
         guard onEnd != nil else { return }
-        switch result {
-        case .success(let buffer):
-            write(buffer, counts: true)
-            go()
-        case .failure: end(isComplete: false)
-        }
+        guard let buffer else { return end(isComplete: false) }
+        write(buffer, counts: count)
+        go()
     }
 
     private struct FileEndedEarly: Error {}
 
+    /// False when not all of `range` is in the page cache; the buffer is then as it was.
     private static func read(
-        _ file: OpenFile, _ range: Range<Int>, _ allocator: ByteBufferAllocator
-    ) throws -> ByteBuffer {
-        var buffer = allocator.buffer(capacity: range.count)
+        _ file: OpenFile, _ range: Range<Int>, into buffer: inout ByteBuffer, onlyCached: Bool
+    ) throws -> Bool {
+        var isThere = true
         try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: range.count) { space in
             var count = 0
             while count < range.count {
                 let rest = UnsafeMutableRawBufferPointer(rebasing: space[count..<range.count])
-                let got = try file.descriptor.read(into: rest, at: range.lowerBound + count)
+                let got =
+                    try onlyCached
+                    ? file.descriptor.readCached(into: rest, at: range.lowerBound + count)
+                    : file.descriptor.read(into: rest, at: range.lowerBound + count)
+                if got == 0, onlyCached {
+                    isThere = false
+                    return 0
+                }
                 // Objects never change; a shorter file is a broken disk, and a short answer must not look whole.
                 guard got > 0 else { throw FileEndedEarly() }
                 count += got
             }
             return count
         }
-        return buffer
+        return isThere
     }
 
-    private func write(_ buffer: ByteBuffer, counts: Bool) {
-        let count = counts ? buffer.readableBytes : 0
+    /// - Parameter counts: bytes of a file in it.
+    private func write(_ buffer: ByteBuffer, counts count: Int) {
         outstanding += 1
-        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.writeAndFlush(NIOAny(HTTPServerResponsePart.body(.byteBuffer(buffer)))).whenComplete { result in
-            me.value.didWrite(count, result)
-        }
-    }
-
-    private func didWrite(_ count: Int, _ result: Result<Void, any Error>) {
-        outstanding -= 1
-        switch result {
-        case .success:
+        sentLast = pieces.isEmpty
+        wire.send(buffer, isLast: sentLast) { [self] isTaken in
+            outstanding -= 1
+            guard isTaken else { return end(isComplete: false) }
             sent += count
-            if count > 0 { ledger.count(.httpsBytes, by: count) }
+            connection.took(count)
             go()
-        case .failure: end(isComplete: false)
         }
     }
 
@@ -160,5 +207,15 @@ final class BodyPump {
         guard let report = onEnd else { return }
         onEnd = nil
         report(sent, isComplete)
+    }
+}
+
+extension BodyPump.Piece {
+    fileprivate var isThere: Bool {
+        switch self {
+        case .bytes(let bytes): !bytes.isEmpty
+        case .file(let range): !range.isEmpty
+        case .listing: true
+        }
     }
 }

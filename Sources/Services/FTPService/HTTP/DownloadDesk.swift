@@ -1,5 +1,6 @@
 import FFSModel
 import FTPProtocol
+import HTTPDownload
 import Logging
 import NIOCore
 import NIOPosix
@@ -26,6 +27,13 @@ final class DownloadDesk {
     var isHolding = false
     private var whenEmpty: () -> Void = {}
     private(set) var time = SystemClock.now()
+    let pages = ListedPages()
+    /// Whether what was recorded is to be written at the end of this turn of the loop.
+    private var willFlush = false
+    /// For the field of that name.
+    private(set) var date = ""
+    /// Fields of every answer, as HTTP/1.1 has them.
+    private(set) var commonFields = ""
 
     /// Beyond this many, connections are closed silently: they may be an attack.
     private static let mostTurnedAway = 256
@@ -41,15 +49,30 @@ final class DownloadDesk {
         self.log = log
         self.pool = pool
         self.loop = loop
+        tellTime()
         let me = NIOLoopBound(self, eventLoop: loop)
         loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in me.value.everySecond() }
     }
 
-    private func everySecond() {
+    /// Fields of every answer but `date`.
+    static let constantFields = [
+        ("server", "FFS"), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"),
+        ("strict-transport-security", "max-age=31536000"),
+    ]
+    private static let constantText = constantFields.map { "\($0): \($1)\r\n" }.joined()
+
+    private func tellTime() {
         time = SystemClock.now()
+        date = HTTPDate.format(time)
+        commonFields = "\(Self.constantText)date: \(date)\r\n"
+    }
+
+    private func everySecond() {
+        tellTime()
         accounts.watch(now: time, second: SystemClock.monotonic() / 1_000_000_000)
         for connection in connections.values {
             if isDraining, connection.isFinished { connection.channel.close(promise: nil) }
+            connection.endIfIdle(settings)
             for answer in connection.answers { answer.checkAccount(now: time) }
         }
     }
@@ -90,7 +113,9 @@ final class DownloadDesk {
         } else {
             turnedAway -= 1
         }
-        if isDraining, connections.isEmpty { whenEmpty() }
+        guard isDraining, connections.isEmpty else { return }
+        log.flush()
+        whenEmpty()
     }
 
     /// Connections that had their answers end now, the others after their last one.
@@ -99,16 +124,27 @@ final class DownloadDesk {
         self.whenEmpty = whenEmpty
         guard !connections.isEmpty else { return whenEmpty() }
         for connection in connections.values {
-            if connection.handshake?.applicationProtocol == "h2" {
-                connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-            } else if connection.isFinished {
-                connection.channel.close(promise: nil)
-            }
+            connection.sayGoodbye?()
+            if connection.isFinished { connection.channel.close(promise: nil) }
         }
     }
 
     /// Ends all connections at once.
     func cut() { for connection in connections.values { connection.cut() } }
+
+    // MARK: Log
+
+    /// One transfer for both logs, written with the others of this turn of the loop.
+    func record(_ event: TransferEvent) {
+        log.record(event)
+        guard !willFlush else { return }
+        willFlush = true
+        let me = NIOLoopBound(self, eventLoop: loop)
+        loop.execute {
+            me.value.willFlush = false
+            me.value.log.flush()
+        }
+    }
 
     // MARK: Operators
 

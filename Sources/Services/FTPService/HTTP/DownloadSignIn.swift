@@ -1,18 +1,14 @@
 import FFSModel
 import FTPProtocol
-import Logging
 import HTTPDownload
+import Logging
 import NIOCore
-import NIOHTTP1
-import SystemSupport
-import TLSEngine
 import StoredFormats
+import SystemSupport
 
 /// Whom the HTTPS side lets in: the account's login and password (Basic, RFC 7617), or a link that a page of FFS gave
 /// out, in the address or in the cookie that the first answer to it sets.
-extension DownloadHandler {
-    /// After so many wrong passwords and links a connection is closed.
-    private static let mostFailures = 5
+extension Exchange {
     private static let cookie = "__Secure-ffs-link"
     /// Every refusal comes after the same time.
     private static let refusalTime = TimeAmount.milliseconds(500)
@@ -22,12 +18,12 @@ extension DownloadHandler {
         case link([UInt8])
         case cookie([UInt8])
 
-        init?(_ head: HTTPRequestHead, _ target: Target) {
-            if let field = head.headers.first(name: "authorization") {
-                self = .password(BasicCredentials(Array(field.utf8)))
+        init?(_ request: DownloadRequest, _ target: Target) {
+            if let field = request.authorization {
+                self = .password(BasicCredentials(field))
             } else if let link = target.link {
                 self = .link(link)
-            } else if let cookie = DownloadHandler.cookie(in: head.headers) {
+            } else if let cookie = request.cookie(Exchange.cookie) {
                 self = .cookie(cookie)
             } else {
                 return nil
@@ -36,72 +32,70 @@ extension DownloadHandler {
     }
 
     /// nil once a refusal is on its way. Refusals of one kind look and last the same, whatever the reason.
-    func signIn(_ head: HTTPRequestHead, _ target: Target, _ context: ChannelHandlerContext) -> Account? {
-        guard let proof = Proof(head, target) else {
-            challenge(head, context)
+    func signIn(_ request: DownloadRequest, _ target: Target) -> Account? {
+        guard let proof = Proof(request, target) else {
+            challenge(request)
+            return nil
+        }
+        // The streams of one HTTP/2 connection could all try at once.
+        guard !connection.hasFailedTooOften else {
+            refuseLater(proof, "too many failures on this connection", request, target)
             return nil
         }
         let admission: AccountStore.Admission
         switch proof {
         case .password(let given?) where given.user.elementsEqual(target.account.text.utf8):
-            admission = admit(given)
+            admission = admit(target.account, given)
         case .password: admission = .refused("other account")
         case .link(let text), .cookie(let text):
             admission = desk.accounts.admit(target.account, link: text, now: desk.time)
         }
         switch admission {
         case .admitted(let account):
-            greet(account, head)
+            greet(account, request)
             return account
-        case .refused(let reason): refuseLater(proof, reason, head, target, context)
+        case .refused(let reason): refuseLater(proof, reason, request, target)
         }
         return nil
     }
 
-    private func admit(_ given: BasicCredentials) -> AccountStore.Admission {
+    private func admit(_ account: AccountID, _ given: BasicCredentials) -> AccountStore.Admission {
         let lockOut = desk.ledger.lockOut(desk.settings.limits)
-        let (address, now) = (connection.peer.address, SystemClock.monotonic())
+        let (address, now) = (connection.address, SystemClock.monotonic())
         guard !lockOut.isLocked(given.user, from: address, now: now) else {
             return .refused("too many wrong passwords from this address")
         }
-        let admission = desk.accounts.admit(name: given.user, password: given.password, now: desk.time)
+        let admission = desk.accounts.admit(account, password: given.password, now: desk.time)
         if case .refused(AccountStore.wrongPassword) = admission {
             lockOut.failed(given.user, from: address, now: now)
         }
         return admission
     }
 
-    private func greet(_ account: Account, _ head: HTTPRequestHead) {
+    private func greet(_ account: Account, _ request: DownloadRequest) {
         guard connection.greets(account.id) else { return }
         desk.ledger.count(.httpsSignIns)
         var metadata = connection.metadata(account.id)
-        metadata["tls"] = "\(connection.handshake.map { "\($0.version) \($0.cipher)" } ?? "-")"
-        metadata["client"] = "\(printable(Array((head.headers.first(name: "user-agent") ?? "").utf8.prefix(64))))"
+        metadata["tls"] = "\(connection.protection ?? "-")"
+        metadata["client"] = "\(printable(request.userAgent.prefix(64)))"
         desk.log.logger.info("signed in", metadata: metadata)
     }
 
-    private func refuseLater(
-        _ proof: Proof, _ reason: String, _ head: HTTPRequestHead, _ target: Target, _ context: ChannelHandlerContext
-    ) {
+    private func refuseLater(_ proof: Proof, _ reason: String, _ request: DownloadRequest, _ target: Target) {
         desk.ledger.count(.httpsSignInsRefused)
         var metadata = connection.metadata(target.account)
         metadata["why"] = "\(reason)"
         desk.log.logger.notice("sign-in refused", metadata: metadata)
-        connection.failures += 1
-        if connection.failures >= Self.mostFailures { keepsAlive = false }
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: Self.refusalTime) {
-            let (me, context) = bound.value
-            guard me.isAwaitingAnswer else { return }
+        connection.failed()
+        later(Self.refusalTime) { [self] in
             // A link's owner has no password to type; a cookie's may have.
-            if case .link = proof { return me.refuse(.forbidden, head, context) }
-            me.challenge(head, context)
+            if case .link = proof { return refuse(403, request) }
+            challenge(request)
         }
     }
 
-    private func challenge(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        refuse(
-            .unauthorized, head, context, [("www-authenticate", "Basic realm=\"FFS account\", charset=\"UTF-8\"")])
+    private func challenge(_ request: DownloadRequest) {
+        refuse(401, request, [("www-authenticate", "Basic realm=\"FFS account\", charset=\"UTF-8\"")])
     }
 
     // MARK: Cookie
@@ -114,15 +108,5 @@ extension DownloadHandler {
             "set-cookie",
             "\(cookie)=\(link.text); Path=/a/\(target.account)/; Max-Age=\(seconds); Secure; HttpOnly; SameSite=Lax"
         )
-    }
-
-    private static func cookie(in headers: HTTPHeaders) -> [UInt8]? {
-        for field in headers[canonicalForm: "cookie"] {
-            for pair in field.split(separator: ";") {
-                let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
-                if parts.count == 2, parts[0] == cookie { return Array(parts[1].utf8) }
-            }
-        }
-        return nil
     }
 }

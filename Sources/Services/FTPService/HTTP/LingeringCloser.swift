@@ -28,6 +28,7 @@ final class LingeringCloser: ChannelDuplexHandler {
         guard !isLingering else { return }
         isLingering = true
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let patience = connection.isMisbehaving ? .seconds(1) : patience
         deadline = context.eventLoop.scheduleTask(in: patience) { bound.value.close(promise: nil) }
         context.close(mode: .output, promise: nil)
         context.read()

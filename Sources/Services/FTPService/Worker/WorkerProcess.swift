@@ -135,6 +135,7 @@ private final class RunningWorker {
         }
         logger[metadataKey: "worker"] = "\(arguments.index)"
         let transferLog = arguments.hasTransferLog ? LentDescriptor(Descriptor(owning: 5)) : nil
+        let format = LogLineFormat(label: "ffsftpd", format: configuration[Options.Common.logFormat])
         let area = Descriptor(owning: 4)
         let httpsArea = try area.duplicate()
         let tls = try WorkerTLS(plan, tlsSessions)
@@ -145,7 +146,7 @@ private final class RunningWorker {
         loop.isEager = true
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
-            log: WorkerLog(logger: logger, transferLog: transferLog), tls: tls,
+            log: WorkerLog(logger: logger, transferLog: transferLog, format: format), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
             ledger: ledger)
         var httpsListener: Descriptor?
@@ -160,7 +161,7 @@ private final class RunningWorker {
         if let httpsListener, let tls {
             let service = try HTTPSService(
                 worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog))
+                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog, format: format))
             acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
         }

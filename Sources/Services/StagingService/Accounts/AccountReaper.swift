@@ -145,6 +145,7 @@ final class AccountReaper: Sendable {
             throw error
         }
         try trees.remove(CPath(AccountArea.root), from: folder) { self.isStopping }
+        try trees.remove(CPath(AccountArea.index), from: folder) { self.isStopping }
         guard !isStopping else { return }
         let record = (try? folder.readFile(CPath(AccountArea.record), limit: AccountRecord.sizeLimit))
             .flatMap { $0 }.flatMap { try? AccountRecord(bytes: $0) }

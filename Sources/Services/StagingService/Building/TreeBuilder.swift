@@ -101,7 +101,7 @@ struct TreeBuilder: Sendable {
         }
     }
 
-    /// SHA256SUMS and, last, the record. Returns what was written rather than linked.
+    /// SHA256SUMS, the index and, last, the record. Returns what was written rather than linked.
     func complete(_ job: BuildJob) throws(Failure) -> [WrittenFile] {
         if job.plans.count == 1 {
             // One version alone: its list is an object, as good as any other file.
@@ -118,6 +118,9 @@ struct TreeBuilder: Sendable {
         do throws(SystemError) {
             if job.plans.count > 1 {
                 written.append(try write(sums, AccountArea.sums, 0o444, in: job.tree.root))
+            }
+            if let index = TreeIndex.render(job.plans) {
+                written.append(try write(index, AccountArea.index, 0o640, in: job.tree.account))
             }
             written.append(try write(job.record.serialized(), AccountArea.record, 0o640, in: job.tree.account))
         } catch { throw error.failure("cannot build the account") }

@@ -9,6 +9,10 @@ final class ObjectSlots: @unchecked Sendable {
     // Sendable: `slots` are atomics at fixed addresses, all else is never changed.
     private let slots: UnsafeMutablePointer<Atomic<UInt64>>
     let digests: [ContentDigest]
+    /// Bytes of each; 0 where that was not known.
+    let sizes: [Int]
+    /// When the first source of each was last changed, seconds since 1970.
+    let modified: [Int64]
 
     /// A slot's value: the replica's number above, its links below.
     private static let linkBits: UInt64 = 40
@@ -19,14 +23,19 @@ final class ObjectSlots: @unchecked Sendable {
     /// - Throws: `corrupt` naming the object that is missing or of another size.
     init(_ digests: [ContentDigest], sizes: [Int], of item: Item, in repository: Repository) throws(Failure) {
         self.digests = digests
+        self.sizes = sizes
         var links: [Int] = []
+        var modified: [Int64] = []
         links.reserveCapacity(digests.count)
+        modified.reserveCapacity(digests.count)
         for (number, digest) in digests.enumerated() {
-            links.append(
-                try Self.withName(digest) { name throws(Failure) in
-                    try Self.links(digest, size: sizes[number], of: item, in: repository, name)
-                })
+            let status = try Self.withName(digest) { name throws(Failure) in
+                try Self.status(digest, size: sizes[number], of: item, in: repository, name)
+            }
+            links.append(status.links)
+            modified.append(status.modified / 1_000_000_000)
         }
+        self.modified = modified
         slots = .allocate(capacity: digests.count)
         for (number, count) in links.enumerated() { (slots + number).initialize(to: Atomic(UInt64(count))) }
     }
@@ -60,14 +69,14 @@ final class ObjectSlots: @unchecked Sendable {
         }
     }
 
-    private static func links(
+    private static func status(
         _ digest: ContentDigest, size: Int, of item: Item, in repository: Repository, _ name: UnsafePointer<CChar>
-    ) throws(Failure) -> Int {
+    ) throws(Failure) -> FileStatus {
         do {
             let status = try repository.withBucket(of: digest) { bucket throws(SystemError) in
                 try bucket.status(of: name)
             }
-            if size == 0 || status.size == size { return status.links }
+            if size == 0 || status.size == size { return status }
         } catch {
             guard error.errno == .noEntry else { throw error.failure("cannot look at object \(digest)") }
         }

@@ -83,16 +83,4 @@ import Testing
         bytes("123456789").withUnsafeBytes { crc.update($0) }
         #expect(crc.value == 0xCBF4_3926)
     }
-
-    @Test func transferLogLine() throws {
-        let record = TransferRecord(
-            finished: Timestamp(seconds: 1_795_000_000), seconds: 3,
-            peer: try #require(IPAddress(text: "192.0.2.1".utf8)),
-            bytes: 12, path: bytes("/a b\n.iso"), isASCII: false, account: bytes("acct"), service: .ftp,
-            isComplete: true)
-        let fields = text(record.xferlogLine).split(separator: " ", omittingEmptySubsequences: true)
-        #expect(fields.count == 18)
-        #expect(fields[8] == "/a_b_.iso")
-        #expect(text(record.xferlogLine).hasSuffix(" 3 192.0.2.1 12 /a_b_.iso b _ o r acct ftp 0 * c\n"))
-    }
 }
