@@ -49,12 +49,12 @@ package struct StagingClient: Sendable {
 
     /// One page of accounts, newest first; `limit` is 1 to 500.
     ///
-    /// - Parameter after: the last row of the page before.
+    /// - Parameter after: where the last row of the page before stands.
     package func list(
-        customer: CustomerName? = nil, after: StageList.Row? = nil, limit: Int = 500, trace: TraceID? = nil
+        customer: CustomerName? = nil, after: StageList.Place? = nil, limit: Int = 500, trace: TraceID? = nil
     ) async throws(Failure) -> StageList.Reply {
         try await transport.send(
-            StageList(customer: customer, after: after.map(StageList.Place.init), limit: limit), trace: trace)
+            StageList(customer: customer, after: after, limit: limit), trace: trace)
     }
 
     /// Whether ffsstaged answers, and which version it is.

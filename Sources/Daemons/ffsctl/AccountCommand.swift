@@ -57,7 +57,7 @@ struct AccountCommand: AsyncParsableCommand {
         func run(_ session: Session) async throws {
             let wanted = limit == 0 ? Int.max : limit
             var writer = TableWriter(["account", "customer", "items", "created", "expires"], session.output)
-            var last: StageList.Row?
+            var last: StageList.Place?
             var count = 0
             var hasMore = true
             while hasMore, count < wanted {
@@ -65,7 +65,7 @@ struct AccountCommand: AsyncParsableCommand {
                     customer: customer, after: last, limit: min(500, wanted - count))
                 writer.add(page.rows.map(Self.values))
                 count += page.rows.count
-                last = page.rows.last
+                last = page.rows.last.map { StageList.Place($0) }
                 hasMore = page.more && last != nil
             }
             writer.finish(empty: customer.map { "No accounts of \($0)." } ?? "No accounts.")

@@ -227,7 +227,7 @@ package struct StageList: RequestMessage {
         package let created: Timestamp
 
         package init(_ row: Row) { self.init(account: row.account, created: row.created) }
-        init(account: AccountID, created: Timestamp) {
+        package init(account: AccountID, created: Timestamp) {
             self.account = account
             self.created = created
         }

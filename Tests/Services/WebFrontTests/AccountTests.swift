@@ -159,6 +159,31 @@ import Testing
         #expect(!text.contains("https://downloads"))
     }
 
+    /// The count is that of all, and every one of them is on some page, newest first.
+    @Test func accountsComeInPages() async throws {
+        let (site, browser) = try await prepared()
+        let first = try AccountID(try await browser.stage("tool/1.0"))
+        try site.services.with { state in
+            let model = try #require(state.accounts[first])
+            for number in 1_000..<3_500 {
+                let digits = String(number).utf8.map { UnicodeScalar($0 - UInt8(ascii: "0") + UInt8(ascii: "a")) }
+                let id = try AccountID("aaaaaaaaaaaa" + String(String.UnicodeScalarView(digits)))
+                state.accounts[id] = model.renamed(id, created: model.created + Int64(number))
+            }
+        }
+        var (target, seen, pages): (String?, [String], Int) = ("/accounts", [], 0)
+        while let next = target, pages < 100 {
+            let text = await browser.get(next).text
+            #expect(text.contains("2,501 active accounts"))
+            seen += text.matches(of: /<h2><a href="\/accounts\/([a-z2-7]+)">/).map { String($0.1) }
+            target = text.firstMatch(of: /href="(\/accounts\?after=[^"]+)"/).map { String($0.1) }
+            pages += 1
+        }
+        #expect(pages == 51 && seen.count == 2_501 && Set(seen).count == 2_501)
+        #expect(seen.last == first.text)
+        #expect(await browser.get("/accounts?after=nonsense").status == 200)
+    }
+
     @Test func listsManyAccounts() async throws {
         let (_, browser) = try await prepared()
         for number in 0..<3 { _ = await browser.post("/accounts?key=\(number)", [("item", "tool/1.0")], from: "/") }

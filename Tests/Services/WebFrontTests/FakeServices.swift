@@ -252,6 +252,14 @@ extension StagedAccount {
     }
 }
 
+extension StagedAccount {
+    func renamed(_ id: AccountID, created: Timestamp) -> StagedAccount {
+        StagedAccount(
+            account: id, password: nil, customer: customer, items: items, created: created, expires: expires,
+            policy: policy, order: order, fileCount: fileCount, bytes: bytes, files: files)
+    }
+}
+
 extension Entitlement {
     func ending(_ until: Timestamp?) -> Entitlement {
         Entitlement(

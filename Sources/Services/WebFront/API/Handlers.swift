@@ -41,10 +41,16 @@ extension WebFront {
     }
 
     func apiAccounts(_ visit: Visit, _ session: Session) async throws -> WebResponse {
-        let rows = try await accounts(of: session, visit: visit)
+        var after: StageList.Place?
+        if let cursor = visit.request.query["after"] {
+            after = StageList.Place(cursor: cursor)
+            guard after != nil else { throw Failure(.badRequest, "after is the next of the page before") }
+        }
+        let (reply, next) = try await accounts(of: session, after: after, limit: API.accountsOnAPage, visit: visit)
         return try json(
             API.Accounts(
-                accounts: rows.map {
+                count: reply.count, next: next,
+                accounts: reply.rows.map {
                     API.AccountRow(
                         account: $0.account.text, items: $0.items.map(Self.name), created: $0.created.description,
                         expires: $0.expires.description)

@@ -55,7 +55,13 @@ enum API {
         let newPassword: String
     }
 
+    static let accountsOnAPage = 100
+
     struct Accounts: Encodable {
+        /// On all pages.
+        let count: Int
+        /// Asks for the next page, as `after`; absent on the last.
+        let next: String?
         let accounts: [AccountRow]
     }
 

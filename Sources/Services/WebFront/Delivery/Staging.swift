@@ -93,25 +93,35 @@ extension WebFront {
         try await auth.checkSession(of: session.customer, generation: session.generation, trace: visit.trace)
     }
 
-    /// Every live account of `customer`, newest first.
-    func accounts(of session: Session, visit: Visit) async throws(Failure) -> [StageList.Row] {
+    /// One page of the customer's live accounts, newest first, and how many there are on all pages.
+    ///
+    /// - Parameter after: the cursor that came with the page before; nil for the first page.
+    func accounts(
+        of session: Session, after: StageList.Place?, limit: Int, visit: Visit
+    ) async throws(Failure) -> (reply: StageList.Reply, next: String?) {
         try await check(session, visit)
-        var rows: [StageList.Row] = []
-        while true {
-            let page = try await staging.list(customer: session.customer, after: rows.last, trace: visit.trace)
-            rows += page.rows
-            guard page.more, !page.rows.isEmpty, rows.count < Self.mostAccounts else { break }
-        }
-        return rows.sorted { ($0.created, $0.account) > ($1.created, $1.account) }
+        let reply = try await staging.list(
+            customer: session.customer, after: after, limit: limit, trace: visit.trace)
+        return (reply, reply.more ? reply.rows.last.map { StageList.Place($0).cursor } : nil)
     }
-
-    /// A page of more accounts than this helps nobody.
-    private static var mostAccounts: Int { 2_000 }
 
     private func bounded(_ lifetime: Int, until: Timestamp?) throws(Failure) -> Int {
         guard let until else { return lifetime }
         let left = until - clocks.now()
         guard left > 0 else { throw Failure(.notEntitled, "the entitlement ended at \(until)") }
         return min(lifetime, Int(left))
+    }
+}
+
+extension StageList.Place {
+    /// `account/time`, as pages and programs hand it back.
+    var cursor: String { "\(account)/\(created)" }
+
+    init?(cursor: String) {
+        let parts = cursor.parts("/")
+        guard parts.count == 2, let account = try? AccountID(parts[0]), let created = Timestamp(parts[1]) else {
+            return nil
+        }
+        self.init(account: account, created: created)
     }
 }

@@ -6,10 +6,13 @@ import StoredFormats
 /// The accounts a customer has, and the one just made.
 extension WebFront {
     func accountList(_ visit: Visit, _ session: Session) async throws -> WebResponse {
-        let rows = try await accounts(of: session, visit: visit)
+        let after = visit.request.query["after"].flatMap(StageList.Place.init(cursor:))
+        let (reply, next) = try await accounts(of: session, after: after, limit: Self.accountsOnAPage, visit: visit)
+        let rows = reply.rows
         let now = clocks.now()
         var model: Model = [
-            "empty": rows.isEmpty, "count": Format.count(rows.count, "active account"),
+            "empty": reply.count == 0, "count": Format.count(reply.count, "active account"),
+            "paged": after != nil || next != nil,
             "accounts": rows.map { row -> Model in
                 [
                     "account": row.account.text, "expiry": Self.expiry(row.expires, now: now),
@@ -19,9 +22,12 @@ extension WebFront {
                 ]
             },
         ]
+        model["next"] = next.map(Escaping.urlQuery)
         model["notice"] = sessions.takeNotice(for: visit.token).map(Self.sentence)
         return page("accounts", "Your accounts", model, for: visit)
     }
+
+    private static var accountsOnAPage: Int { 50 }
 
     func createAccount(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         let form = try visit.request.form()

@@ -35,7 +35,10 @@ struct PublicError: Sendable {
             self.init(
                 503, "Not reachable for a moment", "A part of this service does not answer. Please try again shortly.")
         case .noSpace:
-            self.init(503, "No room for a moment", "The download server is full. Please try again later.")
+            self.init(
+                503, "No room for another account",
+                "The download server has no room for another account of yours now. Please revoke one that you no longer need, or try again later."
+            )
         case .notServed, .corrupt, .configuration, .internal: self.init(status: 500)
         }
     }
