@@ -66,7 +66,7 @@ import Tobj
             supervisor = Supervisor(
                 loop: loop, counters: counters, metrics: metrics, count: 2, plan: plan, transferLog: nil,
                 gate: GateKeeper(loop: loop, plan: nil, status: SignInStatus(), log: log, launch: Self.noGate),
-                patience: .init(drain: 5, ready: 1, answer: 1, ticketKey: ticketKey), log: log
+                patience: .init(drain: 5, ready: 3, answer: 1, ticketKey: ticketKey), log: log
             ) { [unowned self] column, channel, log throws(SystemError) in
                 guard let mode = mode(started.count) else { throw SystemError("posix_spawn", .tooManyOpenFiles) }
                 let process = try ChildProcess.spawn(
