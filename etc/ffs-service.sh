@@ -131,7 +131,7 @@ status() {
 # The daemons of this host, in the order in which they start.
 of_this_host() {
     roles=web,internal,storage
-    [ ! -r "${config%/*}/roles" ] || read -r roles <"${config%/*}/roles"
+    [ ! -r "${config%/*}/roles" ] || roles=$(tr -s ' \t\n' , <"${config%/*}/roles")
     case ,$roles, in *,internal,*) echo ffsauthd ;; esac
     case ,$roles, in *,storage,*) echo ffsstaged ffsftpd ;; esac
     case ,$roles, in *,web,*) echo ffswebd ;; esac

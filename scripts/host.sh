@@ -10,17 +10,16 @@ systemd_runs() { [ -d /run/systemd/system ] && [ -z "$destdir" ]; }
 # read_roles: sets $roles, from --role, else as remembered, else all of them
 read_roles() {
     roles=web,internal,storage
-    if [ -n "$role" ]; then
-        for word in $(echo "$role" | tr , ' '); do
-            case $word in
-                web | internal | storage) ;;
-                *) fail 64 "--role takes web, internal, storage or several with commas, not $word" ;;
-            esac
-        done
-        roles=$role
-    elif [ -r "$destdir/etc/ffs/roles" ]; then
-        read -r roles <"$destdir/etc/ffs/roles"
-    fi
+    words=$role
+    [ -n "$words" ] || [ ! -r "$destdir/etc/ffs/roles" ] || words=$(cat "$destdir/etc/ffs/roles")
+    [ -n "$words" ] || return 0
+    roles=
+    for word in $(echo "$words" | tr , ' '); do
+        case $word in
+            web | internal | storage) roles=${roles:+$roles,}$word ;;
+            *) fail 64 "--role, and the file roles, take web, internal, storage or several with commas, not $word" ;;
+        esac
+    done
 }
 
 remember_roles() {
@@ -186,7 +185,8 @@ up() {
     verb=$1
     shift
     for daemon; do systemctl --quiet "$verb" "$daemon" 2>/dev/null || :; done
-    systemctl --quiet start ffs.target || :
+    # All of them: then the target is up, too. It would start what an operator had stopped.
+    [ "$*" != "$(daemons)" ] || systemctl --quiet start ffs.target || :
     failed=
     for daemon; do
         if systemctl --quiet is-active "$daemon"; then
@@ -235,6 +235,8 @@ running() {
 do_upgrade() {
     before=$(running | tr '\n' ' ')
     build
+    # What would stop it half-way shows while everything still runs.
+    [ ! -x "$prefix/bin/ffsctl" ] || { make_users; read_places "$prefix/bin/ffsctl"; make_directories ""; }
     # By the script that started them.
     # shellcheck disable=SC2086 # a list of names
     systemd_runs || [ -z "$before" ] || "$prefix/sbin/ffs-service" stop $before

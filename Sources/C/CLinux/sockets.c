@@ -205,7 +205,9 @@ long ffs_receive_passed(int fd, void *buffer, size_t size, int *passed) {
     union one_descriptor control;
     struct iovec bytes = {.iov_base = buffer, .iov_len = size};
     struct msghdr message = {
-        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control,
+        // Room for one and no second, which the alignment would leave: what is not taken would stay open.
+        .msg_controllen = CMSG_LEN(sizeof *passed)};
     long count;
     *passed = -1;
     do count = recvmsg(fd, &message, MSG_CMSG_CLOEXEC); while (count < 0 && errno == EINTR);

@@ -13,7 +13,10 @@ package enum PEM {
 
     /// The DER of the first certificate in `text`; nil when there is none.
     package static func leaf(_ text: [UInt8]) -> [UInt8]? {
-        let lines = text.split(separator: 0x0A).map { $0.last == 0x0D ? $0.dropLast() : $0 }
+        // OpenSSL takes white space at the end of a line.
+        let lines = text.split(separator: 0x0A).map { line in
+            line[..<(line.lastIndex { ![0x0D, 0x20, 0x09].contains($0) }.map { $0 + 1 } ?? line.startIndex)]
+        }
         guard let begin = lines.firstIndex(where: { $0.elementsEqual("-----BEGIN CERTIFICATE-----".utf8) }),
             let end = lines[begin...].firstIndex(where: { $0.elementsEqual("-----END CERTIFICATE-----".utf8) })
         else { return nil }

@@ -129,17 +129,18 @@ extension StagingEngine {
         return table
     }
 
-    /// Returns once a building thread has taken a task.
+    /// Returns once a building thread has taken a task. Where tasks wait, any of them will do: a place behind all of them
+    /// may come later than a watchdog waits.
     func prove() async {
+        let before = scheduler.progress.taken
         while !Task.isCancelled {
-            do {
-                try await scheduler.run {}
+            let now = scheduler.progress
+            guard now.taken == before else { return }
+            if now.isIdle {
+                try? await scheduler.run {}
                 return
-            } catch {
-                // A full queue moves on, unless the threads hang.
-                guard error.code == .busy else { return }
-                try? await Task.sleep(for: .seconds(1))
             }
+            try? await Task.sleep(for: .seconds(1))
         }
     }
 

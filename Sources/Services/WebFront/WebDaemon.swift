@@ -68,7 +68,7 @@ package struct WebDaemon: Daemon {
     }
 
     package var services: [any Service] {
-        [clients, server, SessionSweeper(current: current)] + (relay.map { [$0] } ?? [])
+        [clients, server, SessionSweeper(current: current, certificate: certificate)] + (relay.map { [$0] } ?? [])
     }
 
     package var counts: [DaemonStatus.Reply.Value] {
@@ -148,12 +148,20 @@ private final class CurrentFront: Sendable {
 /// Forgets ended sessions every half minute.
 private struct SessionSweeper: Service {
     let current: CurrentFront
+    let certificate: ServerCertificate
+    /// Nanoseconds for which one key opens TLS sessions' tickets.
+    private static let ticketKeyLife: Int64 = 43_200_000_000_000
 
     func run() async throws {
         try? await cancelWhenGracefulShutdown {
+            var turnAt = SystemClock.monotonic() + Self.ticketKeyLife
             while !Task.isCancelled {
                 try await Task.sleep(for: .seconds(30))
                 current.front.sweep()
+                guard SystemClock.monotonic() >= turnAt else { continue }
+                turnAt += Self.ticketKeyLife
+                // A fresh context draws a fresh key. Where the files are at fault now, what is in force stays.
+                try? certificate.reload()
             }
         }
     }

@@ -1,3 +1,4 @@
+import FFSModel
 import Logging
 
 /// How many lines that a stranger can cause are written: of each kind from each source `lines` in a window, the rest
@@ -9,7 +10,7 @@ struct LogLimiter {
     static let lines = 20
     /// Nanoseconds.
     static let window: Int64 = 10_000_000_000
-    /// Kinds and sources counted apart; those beyond are counted together, kind by kind.
+    /// Kinds and sources counted apart; those beyond are counted together, as many again kind by kind.
     static let pairs = 1_024
 
     struct Summary: Equatable {
@@ -38,8 +39,9 @@ struct LogLimiter {
         guard let peer = metadata["peer"] ?? metadata["source"] ?? metadata["proxy"] else { return true }
         // Which limit or code it was: words of our own, few of them.
         let detail = (metadata["limit"] ?? metadata["code"]).map { " (\($0))" } ?? ""
-        var key = Key(kind: message + detail, source: Self.withoutPort("\(peer)"))
+        var key = Key(kind: message + detail, source: Self.source("\(peer)"))
         if counts[key] == nil, counts.count >= Self.pairs { key = Key(kind: key.kind, source: "others") }
+        if counts[key] == nil, counts.count >= 2 * Self.pairs { key = Key(kind: "others", source: "others") }
         var count = counts[key] ?? Count(began: now, seen: 0)
         // due(now:) tells of a window that is over; until then its lines stay counted.
         if now - count.began >= Self.window, count.seen <= Self.lines { count = Count(began: now, seen: 0) }
@@ -57,6 +59,13 @@ struct LogLimiter {
         return over.filter { $0.value.seen > Self.lines }
             .map { Summary(kind: $0.key.kind, source: $0.key.source, count: $0.value.seen - Self.lines) }
             .sorted { ($0.kind, $0.source) < ($1.kind, $1.source) }
+    }
+
+    /// Who counts as one: an address, of IPv6 its /64.
+    private static func source(_ peer: String) -> String {
+        let host = withoutPort(peer)
+        let bare = Array(host.utf8.filter { $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "]") })
+        return IPAddress(text: bare)?.source.description ?? host
     }
 
     /// `192.0.2.1:5000` and `[2001:db8::1]:5000` without the port: each connection has another.

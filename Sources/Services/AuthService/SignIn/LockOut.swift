@@ -128,8 +128,8 @@ package struct LockOut: Sendable {
         guard entry.underWay < allowed else { return .busy }
         var wait = Duration.zero
         if !isKnown(attempt) {
-            guard let ofCustomer = customers.wait(pair.customer, limits.ofCustomer, now: now),
-                let ofPeer = peers.wait(attempt.peer, limits.ofPeer, now: now)
+            guard let ofPeer = peers.wait(attempt.peer, limits.ofPeer, now: now),
+                let ofCustomer = customers.wait(pair.customer, limits.ofCustomer, now: now)
             else { return .busy }
             wait = max(ofCustomer, ofPeer)
         }

@@ -34,10 +34,11 @@ package final class WorkerChannel: EventLoop.Source {
     /// from the loop. What waits is wiped as it leaves.
     package func send(_ message: ChannelMessage) {
         let framed = message.framed
+        let wasOver = waiting > Self.mostWaiting
         waiting += framed.count
         output.append((framed, message.passed))
         write()
-        if waiting > Self.mostWaiting { loop.setDeadline(self, in: 1) }
+        if waiting > Self.mostWaiting, !wasOver { loop.setDeadline(self, in: 1) }
     }
 
     package override func expired() { if waiting > Self.mostWaiting { end() } }

@@ -45,7 +45,7 @@ extension ControlSession {
         case .wantsOutput: worker.loop.watch(self, .output)
         case .end, .failed:
             worker.ledger.count(.controlFailed)
-            log(.info, "TLS handshake failed")
+            log(.notice, "TLS handshake failed")
             destroy()
         }
     }

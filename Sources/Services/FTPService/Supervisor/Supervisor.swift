@@ -190,7 +190,11 @@ final class Supervisor {
     private func giveUp(_ why: String = "ended before it could serve; its own message is on standard error") {
         for child in current { kill(child) }
         spawnAt = nil
-        if let fallback { generation = fallback }
+        if let fallback {
+            generation = fallback
+            // One of them may have died meanwhile.
+            spawnAt = loop.second + 1
+        }
         fallback = nil
         report(Failure(.internal, "a worker \(why)"))
     }

@@ -14,6 +14,8 @@ final class BuildScheduler: Sendable {
         var urgentInARow = 0
         var isStopping = false
         var running = 0
+        /// Tasks that threads have taken so far.
+        var taken: UInt64 = 0
     }
 
     private let state = Monitor(State())
@@ -42,10 +44,12 @@ final class BuildScheduler: Sendable {
         state.wait { state -> Task?? in
             if state.urgentInARow >= Self.fairness || state.urgent.isEmpty, let task = state.bulk.popFirst() {
                 state.urgentInARow = 0
+                state.taken &+= 1
                 return .some(task)
             }
             if let task = state.urgent.popFirst() {
                 state.urgentInARow += 1
+                state.taken &+= 1
                 return .some(task)
             }
             return state.isStopping ? .some(nil) : nil
@@ -54,6 +58,11 @@ final class BuildScheduler: Sendable {
 
     /// Tasks that no thread has taken yet.
     var waiting: Int { state.withLock { $0.urgent.count + $0.bulk.count } }
+
+    /// Tasks taken so far, and whether none waits: either shows that the threads do not hang.
+    var progress: (taken: UInt64, isIdle: Bool) {
+        state.withLock { ($0.taken, $0.urgent.isEmpty && $0.bulk.isEmpty) }
+    }
 
     /// Queues a short task.
     ///

@@ -134,9 +134,15 @@ final class ObjectLinker: Sendable {
     /// The bytes of a SHA256SUMS object.
     func content(_ digest: ContentDigest) throws(Failure) -> [UInt8] {
         let object = try repository.open(digest)
-        do { return try object.readAll(limit: Repository.manifestSizeLimit) ?? [] } catch {
+        let content: [UInt8]?
+        // It names the folder on each line, which the manifest does once.
+        do { content = try object.readAll(limit: 4 * Repository.manifestSizeLimit) } catch {
             throw error.failure("cannot read the repository's object \(digest)")
         }
+        guard let content else {
+            throw Failure(.corrupt, "the repository's object \(digest) is too large for a SHA256SUMS")
+        }
+        return content
     }
 
     func stop() { replicas.stop() }

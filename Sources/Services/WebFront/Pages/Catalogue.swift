@@ -73,7 +73,7 @@ extension WebFront {
     static func search(_ typed: String?) -> String? {
         var words = String.UnicodeScalarView()
         for scalar in (typed ?? "").unicodeScalars {
-            words.append(scalar.properties.generalCategory == .control ? " " : scalar)
+            words.append(isHidden(scalar) ? " " : scalar)
         }
         let line = String(words).bounded(AuthEntitlements.searchBytes.upperBound)
         return line.utf8.allSatisfy { $0 == 0x20 } ? nil : line

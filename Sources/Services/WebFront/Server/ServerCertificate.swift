@@ -55,7 +55,7 @@ package final class ServerCertificate: Sendable {
             throw Failure(
                 .configuration,
                 "cannot use \(keyPath) with \(certificatePath): it must be the PEM private key of that certificate, readable "
-                    + "by ffswebd's user (chown root:ffs, chmod 0640)", cause: "\(error)")
+                    + "by ffswebd's user (chown root:ffsweb, chmod 0640)", cause: "\(error)")
         }
     }
 
@@ -64,7 +64,7 @@ package final class ServerCertificate: Sendable {
         do { status = try Descriptor.open(CPath(path), .read).status() } catch {
             throw Failure(
                 .configuration,
-                "cannot open the private key \(path): \(error); make it readable by ffswebd's user (chown root:ffs, chmod "
+                "cannot open the private key \(path): \(error); make it readable by ffswebd's user (chown root:ffsweb, chmod "
                     + "0640) or set web.private-key")
         }
         guard status.permissions & 0o027 == 0 else {
