@@ -37,8 +37,8 @@ struct LogLimiter {
     /// Whether the line is to be written. `now`: nanoseconds on a monotonic clock.
     mutating func admits(_ message: String, _ metadata: Logger.Metadata, now: Int64) -> Bool {
         guard let peer = metadata["peer"] ?? metadata["source"] ?? metadata["proxy"] else { return true }
-        // Which limit or code it was: words of our own, few of them.
-        let detail = (metadata["limit"] ?? metadata["code"]).map { " (\($0))" } ?? ""
+        // Which limit, code or reason it was: words of our own, few of them.
+        let detail = (metadata["limit"] ?? metadata["code"] ?? metadata["why"]).map { " (\($0))" } ?? ""
         var key = Key(kind: message + detail, source: Self.source("\(peer)"))
         if counts[key] == nil, counts.count >= Self.pairs { key = Key(kind: key.kind, source: "others") }
         if counts[key] == nil, counts.count >= 2 * Self.pairs { key = Key(kind: "others", source: "others") }
