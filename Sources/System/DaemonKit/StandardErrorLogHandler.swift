@@ -60,14 +60,14 @@ package struct StandardErrorLogHandler: LogHandler {
 package struct LogLineFormat: Sendable {
     private let label: String
     private let format: Options.LogFormat
-    private var second: (at: Int64, text: String) = (.min, "")
+    private var second: (at: Timestamp?, text: String) = (nil, "")
 
     package init(label: String, format: Options.LogFormat) {
         self.label = label
         self.format = format
     }
 
-    /// Appends a line with its line feed.
+    /// Appends a line with its line feed. Escapes in both formats: no peer's bytes can forge a line or steer a terminal.
     ///
     /// - Parameter fields: gives names and values, in the order of the names, to what it is called with.
     package mutating func append(
@@ -105,7 +105,7 @@ package struct LogLineFormat: Sendable {
     /// `2026-11-21T08:00:00.123Z`
     private mutating func stamp() -> String {
         let now = SystemClock.nowWithMilliseconds()
-        if second.at != now.time.seconds { second = (now.time.seconds, String(now.time.description.dropLast())) }
+        if second.at != now.time { second = (now.time, String(now.time.description.dropLast())) }
         return "\(second.text).\(String(1_000 + now.milliseconds).dropFirst())Z"
     }
 }

@@ -116,13 +116,8 @@ package func exitNow(_ status: Int32) -> Never { _exit(status) }
 extension Descriptor {
     /// For the few words a process says before it has a log.
     package static func writeToStandardError(_ text: String) throws(SystemError) {
-        try writeToStandardError(Array(text.utf8))
-    }
-
-    /// All of `bytes`, in one write(2) as far as the other end takes it.
-    package static func writeToStandardError(_ bytes: [UInt8]) throws(SystemError) {
         let standardError = Descriptor(owning: STDERR_FILENO)
-        do throws(SystemError) { try standardError.write(bytes) } catch {
+        do throws(SystemError) { try standardError.write(Array(text.utf8)) } catch {
             _ = standardError.release()
             throw error
         }

@@ -52,7 +52,7 @@ package final class WorkerLog {
     /// Lines of the structured log, up to `end`.
     private func writeStructured(_ end: Int) {
         guard end > 0 else { return }
-        try? Descriptor.writeToStandardError(Array(structured[..<end]))
+        Terminal.writeAtOnce(Array(structured[..<end]), to: .error)
         structured.removeFirst(end)
     }
 

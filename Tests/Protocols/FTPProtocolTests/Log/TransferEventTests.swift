@@ -36,7 +36,7 @@ import Testing
         #expect(
             fields(try event()) == [
                 "account=abcdefghij234567", "bytes=12", "complete=true", "milliseconds=2900", "offset=100",
-                "path=/a b?.iso", "peer=192.0.2.1:4711", "service=ftp", "session=0-7",
+                "path=/a b\\x0a.iso", "peer=192.0.2.1:4711", "service=ftp", "session=0-7",
             ])
         var whole = try event()
         whole.end = "aborted"
