@@ -88,7 +88,7 @@ need() {
 }
 
 build_packages="libssl-dev libcrypt-dev libsqlite3-dev zlib1g-dev pkg-config libc6-dev git ca-certificates openssl"
-run_packages="libssl3 libcrypt1 libsqlite3-0 zlib1g openssl"
+run_packages="libssl3 libcrypt1 libsqlite3-0 zlib1g openssl curl"
 test_packages="curl wget lftp tnftp ncftp inetutils-ftp mandoc shellcheck strace faketime chromium python3 python3-cryptography
     util-linux procps e2fsprogs debootstrap systemd-container iproute2 binutils"
 
@@ -453,8 +453,14 @@ do_test() {
     cd "$top"
     swift build --build-tests || fail 70 "the build failed (see above)"
     step "Testing"
+    log=$top/.build/test.log
+    rm -f "$log.status"
     # One test after another: many start whole systems, and none should wait for a processor that others hold.
-    exec swift test --no-parallel
+    # The suite's own status goes through a file, as a pipe has that of its last command.
+    { swift test --no-parallel 2>&1 || echo "$?" >"$log.status"; } | tee "$log"
+    step "The suites that took longest"
+    sed -n 's/^.*Suite \(.*\) [a-z]* after \([0-9.]*\) seconds.*/\2 s  \1/p' "$log" | sort -rn | head -n 10
+    [ ! -s "$log.status" ] || exit "$(cat "$log.status")"
 }
 
 # ---------------------------------------------------------------- command line
