@@ -22,7 +22,7 @@ says "not installed"
 expect 64 one $install install --programs /programs --prefix /home/ffs
 says "ProtectHome"
 expect 64 one $install install --programs /programs --role web,mail
-says "--role takes web, internal, storage"
+says "--role, and the file roles, take web, internal, storage"
 
 step "install"
 expect 0 one $install install --programs /programs

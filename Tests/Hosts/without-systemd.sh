@@ -94,6 +94,11 @@ expect 0 plain $install stop
 expect 0 plain $install install --programs /programs --role web,storage
 expect 0 plain $install start
 case $output in *ffsauthd*) die "ffsauthd is not of this role: $output" ;; esac
+# As a hand may write it: blanks, and no line feed at the end.
+printf 'storage web' >"$root/etc/ffs/roles"
+expect 0 plain $install restart
+says "ffswebd started"
+case $output in *ffsauthd*) die "ffsauthd is not of this role: $output" ;; esac
 expect 0 plain $install uninstall --purge --yes
 expect 1 pgrep -x "ffsauthd|ffsstaged|ffsftpd|ffswebd"
 

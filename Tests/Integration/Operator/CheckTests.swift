@@ -28,7 +28,7 @@ struct CheckTests {
             #expect(check.output.lines.contains { $0.contains("link \(link)") && $0.contains("answers") }, "\(check)")
         }
         // The tests' certificate lives for two days.
-        #expect(check.output.contains("expires in 1 day,"), "\(check)")
+        #expect(["expires in 1 day,", "expires in 2 days,"].contains { check.output.contains($0) }, "\(check)")
         // Debug programs on a busy machine; released ones take a third of this.
         #expect(check.elapsed < .seconds(6), "\(check.elapsed)")
 

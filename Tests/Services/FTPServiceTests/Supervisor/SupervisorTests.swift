@@ -14,6 +14,7 @@ import Tobj
 @Suite(.serialized) struct SupervisorTests {
     /// The worker, in Python: says that it serves, answers questions, writes a line to each transfer log it is given.
     /// `silent`: never serves. `dies`: ends at once. `mute`: answers nothing. `floods`: announces 200 MiB.
+    /// `passes`: sends two descriptors along.
     private static let script = #"""
         import os, re, socket, struct, sys
         mode, column = sys.argv[1:3]
@@ -24,6 +25,9 @@ import Tobj
             sys.exit(1)
         if mode == "floods":
             channel.sendall(struct.pack(">I", 200 << 20) + b"x" * 100)
+        elif mode == "passes":
+            text = b'<ready files="true" calls="true"/>'
+            socket.send_fds(channel, [struct.pack(">I", len(text)) + text], [0, 1])
         elif mode != "silent":
             send(b'<ready files="true" calls="%s"/>' % (b"true" if column == "0" else b"false"))
         bytes, passed, keys = b"", [], []
@@ -117,6 +121,22 @@ import Tobj
         #expect(counts["workers"] == 2 && counts["workers under Landlock"] == 2)
         #expect(counts["workers under seccomp"] == 1)
         #expect(try scene.answers().count == 2)
+    }
+
+    /// What workers pass along goes with their channel; a second descriptor never comes to be.
+    @Test func descriptorsThatWorkersPassAreClosed() throws {
+        func serve(_ mode: String) throws {
+            let scene = try Scene()
+            scene.mode = { _ in mode }
+            _ = try scene.serve()
+        }
+        func left(by mode: String) throws -> Int {
+            try serve(mode)
+            return try Files.names(in: "/proc/self/fd").count
+        }
+        _ = try left(by: "serves")
+        let usual = try left(by: "serves")
+        #expect(try left(by: "passes") == usual)
     }
 
     @Test func aWorkerThatDiesIsReplaced() throws {
