@@ -164,6 +164,7 @@ manifest() {
 }
 # installed_files, kept_files: its first and its second part
 installed_files() { sed -e '/^#/d' -e '/^ *$/,$d' -e "s#@PREFIX@#$prefix#" "$top/etc/install-manifest"; }
+# shellcheck disable=SC2154 # read_places in scripts/host.sh sets the directories
 kept_files() {
     unused=
     case $repository:$accounts in */srv/ffs/*) ;; *) unused='/^\/srv\/ffs\/ /d' ;; esac
@@ -493,6 +494,7 @@ while [ $# -gt 0 ]; do
             ;;
         *) fail 64 "unexpected argument $option; see ./install.sh help" ;;
     esac
+    # shellcheck disable=SC2034 # scripts/host.sh reads role
     case $option in
         --prefix) prefix=${value%/} ;;
         --destdir) destdir=${value%/} ;;

@@ -158,7 +158,7 @@ struct RefusalTests {
         try await running.stop()
     }
 
-    /// More than a thousand TCP connections that say nothing: whoever holds the key gets through, again and again.
+    /// Hundreds of TCP connections of one address that say nothing: whoever holds the key gets through, again and again.
     @Test("connections without a hello shut nobody out; the oldest of them are cut")
     func silentFlood() async throws {
         let directory = try KeyDirectory()

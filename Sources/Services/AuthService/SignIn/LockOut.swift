@@ -8,7 +8,8 @@ import SystemSupport
 ///
 /// A source is what somebody on a link said. So failures are counted a second time, by customer and by link peer, whatever
 /// the source: beyond a number that no honest use reaches, attempts of that customer, or through that peer, come one by one.
-/// That locks nobody out, and whoever has signed in from their source before does not wait at all.
+/// Whoever has signed in from their source before does not wait at all. While somebody keeps guessing, newcomers to that
+/// customer may be told to come again; after a restart everyone is one.
 ///
 /// An attempt is charged when it is admitted, not when it has failed: a thousand at once get no further than
 /// as many one after another. Memory is bounded; at the bound the pairs that failed longest ago are forgotten.
