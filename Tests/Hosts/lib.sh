@@ -12,7 +12,32 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 scenario=$(basename "$0" .sh)
 : "${PROGRAMS:?the directory of the programs under test}"
 
+began=$(date +%s)
+# step TEXT: a line with the seconds since the beginning
+step() { printf '%3d s  %s\n' "$(($(date +%s) - began))" "$*"; }
+die() {
+    printf '%s: %s\n' "$scenario" "$*" >&2
+    exit 1
+}
+
+packages=systemd,systemd-sysv,dbus,ca-certificates,curl,openssl,iproute2,procps,libsqlite3-0,libstdc++6,zlib1g
+# A Debian root that every host is copied from; made once for a build directory.
+base=$top/.build/tools/debian-12-$(echo "$packages" | cksum | cut -d ' ' -f 1)
+make_base() {
+    [ ! -d "$base" ] || return 0
+    step "debootstrap makes $base"
+    mkdir -p "$top/.build/tools"
+    rm -rf "$base.new"
+    debootstrap --variant=minbase "--include=$packages" bookworm "$base.new" >"$base.log" 2>&1 ||
+        die "debootstrap failed: $(tail -n 5 "$base.log")"
+    rm -rf "$base.new"/var/cache/apt/* "$base.new"/var/lib/apt/lists/* "$base.new"/usr/share/doc/*
+    : >"$base.new/etc/machine-id"
+    mv "$base.new" "$base"
+}
+
 if [ -z "${FFS_HOSTS_WORLD:-}" ]; then
+    # Before the namespaces: there is no network in them.
+    make_base
     # Not in the build directory: nspawn's roots are to be reachable for users that are not root.
     world=$(mktemp -d /var/tmp/ffs-hosts.XXXXXX)
     chmod 755 "$world"
@@ -27,14 +52,6 @@ if [ -z "${FFS_HOSTS_WORLD:-}" ]; then
     exit "$status"
 fi
 world=$FFS_HOSTS_WORLD
-
-began=$(date +%s)
-# step TEXT: a line with the seconds since the beginning
-step() { printf '%3d s  %s\n' "$(($(date +%s) - began))" "$*"; }
-die() {
-    printf '%s: %s\n' "$scenario" "$*" >&2
-    exit 1
-}
 
 # ---------------------------------------------------------------- expectations
 
@@ -63,21 +80,6 @@ $(cat "$world/output")"
 }
 
 # ---------------------------------------------------------------- hosts
-
-packages=systemd,systemd-sysv,dbus,ca-certificates,curl,openssl,iproute2,procps,libsqlite3-0,libstdc++6,zlib1g
-
-# base: a Debian root that every host is copied from; made once for a build directory
-base() {
-    base=$top/.build/tools/debian-12-$(echo "$packages" | cksum | cut -d ' ' -f 1)
-    [ ! -d "$base" ] || return 0
-    step "debootstrap makes $base"
-    mkdir -p "$top/.build/tools"
-    debootstrap --variant=minbase "--include=$packages" bookworm "$base.new" >"$world/debootstrap.log" 2>&1 ||
-        die "debootstrap failed: $(tail -n 5 "$world/debootstrap.log")"
-    rm -rf "$base.new"/var/cache/apt/* "$base.new"/var/lib/apt/lists/* "$base.new"/usr/share/doc/*
-    : >"$base.new/etc/machine-id"
-    mv "$base.new" "$base"
-}
 
 # programs: those under test, without what only a debugger reads
 programs() {

@@ -9,7 +9,6 @@ one() { on one "$@"; }
 certificate=$world/one/etc/ffs/tls/cert.pem
 all="ffsauthd ffsstaged ffsftpd ffswebd"
 
-base
 programs
 net
 host one 10.99.0.2 "$name"

@@ -4,7 +4,6 @@
 # shellcheck disable=SC1091,SC2154 # lib.sh is checked on its own
 . "$(dirname "$0")/lib.sh"
 
-base
 programs
 net
 number=1

@@ -13,7 +13,6 @@ plain() {
 }
 certificate=$root/etc/ffs/tls/cert.pem
 
-base
 programs
 net
 copy plain
