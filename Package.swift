@@ -110,7 +110,7 @@ let package = Package(
         library("Protocols", "Commlink", ["FFSModel", "COpenSSL", crypto]),
         library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
         library("Protocols", "FTPProtocol", ["FFSModel"]),
-        library("Protocols", "HTTPDownload", ["FFSModel", "FTPProtocol"]),
+        library("Protocols", "HTTPDownload", ["FFSModel"]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
@@ -161,7 +161,7 @@ let package = Package(
         library(
             "Services", "WebFront",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload", "FTPProtocol",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload",
                 "CommlinkTransport", "Clients", "DaemonKit", "SystemSupport", "TLSEngine", logging,
                 metrics, lifecycle, crypto, nioCore, nioHTTP1, nioPosix,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -214,7 +214,7 @@ let package = Package(
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
-        tests("Protocols", "HTTPDownload", ["HTTPDownload", "FTPProtocol", "FFSModel"]),
+        tests("Protocols", "HTTPDownload", ["HTTPDownload", "FFSModel"]),
         // Gives its rights up and tries what is forbidden then, for SandboxTests.
         .executableTarget(
             name: "sandbox-probe", dependencies: ["SystemSupport"], path: "Tests/System/SandboxProbe",

@@ -18,13 +18,13 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 private struct Understood: Equatable {
     var lines: [[UInt8]] = []
-    var fault: LineFramer.Fault?
+    var fault: CommandFramer.Fault?
 }
 
 private func lines(_ pieces: [[UInt8]]) -> Understood {
-    var framer = LineFramer()
+    var framer = CommandFramer()
     var understood = Understood()
-    do throws(LineFramer.Fault) {
+    do throws(CommandFramer.Fault) {
         for piece in pieces {
             framer.append(piece)
             while let line = try framer.next() { understood.lines.append(line) }

@@ -1,5 +1,4 @@
-import FFSModel
-package import FTPProtocol
+package import FFSModel
 
 /// A directory as a page for people or as JSON, rendered piece by piece so that no listing is ever held whole.
 package enum DirectoryPage {

@@ -1,5 +1,4 @@
 package import FFSModel
-package import FTPProtocol
 
 /// What a request asks for: `/a/<account>/<path>`.
 package struct Target: Sendable, Hashable {

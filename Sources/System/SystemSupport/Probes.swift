@@ -4,13 +4,13 @@ import Glibc
 /// What `ffsctl check` asks the network and the machine; each may wait for the name service or for `timeout`.
 package enum Probes {
     /// The addresses of a host by getaddrinfo(3), or of an address in text; empty when it has none.
-    package static func addresses(ofHost name: String, port: UInt16) -> [SocketAddress] {
+    package static func addresses(ofHost name: String, port: UInt16) -> [TCPAddress] {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(name, nil, &hints, &found) == 0 else { return [] }
         defer { freeaddrinfo(found) }
-        var addresses: [SocketAddress] = []
+        var addresses: [TCPAddress] = []
         var next = found
         while let entry = next {
             next = entry.pointee.ai_next
@@ -22,22 +22,22 @@ package enum Probes {
 
     private static func address(
         _ raw: UnsafeMutablePointer<sockaddr>, _ family: Int32, _ port: UInt16
-    ) -> SocketAddress? {
+    ) -> TCPAddress? {
         let raw = UnsafeRawPointer(raw)
         switch family {
         case AF_INET:
             let bytes = withUnsafeBytes(of: raw.load(as: sockaddr_in.self).sin_addr) { Array($0) }
-            return SocketAddress(bytes: bytes, port: port)
+            return TCPAddress(bytes: bytes, port: port)
         case AF_INET6:
             let entry = raw.load(as: sockaddr_in6.self)
-            return SocketAddress(
+            return TCPAddress(
                 bytes: withUnsafeBytes(of: entry.sin6_addr) { Array($0) }, port: port, scope: entry.sin6_scope_id)
         default: return nil
         }
     }
 
     /// Why nobody could listen there now; nil when one could.
-    package static func obstacle(toListenAt address: SocketAddress) -> Errno? {
+    package static func obstacle(toListenAt address: TCPAddress) -> Errno? {
         do throws(SystemError) {
             _ = try Descriptor.listen(address, backlog: 1, bothFamilies: address.bytes.allSatisfy { $0 == 0 })
             return nil
@@ -45,8 +45,8 @@ package enum Probes {
     }
 
     /// Whether a TCP connection to `address` comes about within `timeout` milliseconds.
-    package static func canConnect(to address: SocketAddress, timeout: Int32) -> Bool {
-        guard let any = SocketAddress(bytes: address.bytes.map { _ in 0 }, port: 0) else { return false }
+    package static func canConnect(to address: TCPAddress, timeout: Int32) -> Bool {
+        guard let any = TCPAddress(bytes: address.bytes.map { _ in 0 }, port: 0) else { return false }
         do throws(SystemError) {
             let socket = try Descriptor.connect(from: any, to: address)
             let poller = try Poller()

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// The far or near end of a TCP socket. IPv4-mapped IPv6 addresses always appear as IPv4.
-package struct SocketAddress: Sendable, Hashable {
+package struct TCPAddress: Sendable, Hashable {
     /// 4 or 16 bytes, network order.
     package let bytes: [UInt8]
     package let port: UInt16
@@ -83,7 +83,7 @@ package enum SocketResult: Sendable, Hashable {
 extension Descriptor {
     /// A listening socket. `bothFamilies`: `::` takes IPv4 as well.
     package static func listen(
-        _ address: SocketAddress, backlog: Int, bothFamilies: Bool = false
+        _ address: TCPAddress, backlog: Int, bothFamilies: Bool = false
     ) throws(SystemError) -> Descriptor {
         var raw = address.raw
         return Descriptor(
@@ -96,12 +96,12 @@ extension Descriptor {
         let number = ffs_accept(rawValue, &peer)
         if number == -EAGAIN { return nil }
         return AcceptedSocket(
-            socket: Descriptor(owning: try check(number, "accept4", nil)), peer: SocketAddress(peer))
+            socket: Descriptor(owning: try check(number, "accept4", nil)), peer: TCPAddress(peer))
     }
 
     /// Starts connect(2) from `local`; writable means connected or failed, ``socketError()`` tells which.
     package static func connect(
-        from local: SocketAddress, to remote: SocketAddress
+        from local: TCPAddress, to remote: TCPAddress
     ) throws(SystemError) -> Descriptor {
         var (from, to) = (local.raw, remote.raw)
         return Descriptor(owning: try check(ffs_connect(&from, &to), "connect", nil))
@@ -114,10 +114,10 @@ extension Descriptor {
     }
 
     /// getsockname(2).
-    package func localAddress() throws(SystemError) -> SocketAddress {
+    package func localAddress() throws(SystemError) -> TCPAddress {
         var raw = ffs_address()
         try check(ffs_local_address(rawValue, &raw), "getsockname", nil)
-        return SocketAddress(raw)
+        return TCPAddress(raw)
     }
 
     /// Sets an option whose failure changes nothing but speed.
@@ -197,7 +197,7 @@ package final class LentDescriptor: Sendable {
 /// A connection taken from a listener.
 package struct AcceptedSocket: ~Copyable {
     package let socket: Descriptor
-    package let peer: SocketAddress
+    package let peer: TCPAddress
 
     package consuming func take() -> Descriptor { socket }
 }

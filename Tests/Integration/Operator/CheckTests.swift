@@ -45,7 +45,7 @@ struct CheckTests {
 
         // A port that another program has taken from a stopped daemon.
         try await system.process(.ffswebd).stop()
-        let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(system.webPort)))
+        let address = try #require(TCPAddress(bytes: [127, 0, 0, 1], port: UInt16(system.webPort)))
         let taken = try Descriptor.listen(address, backlog: 1)
         let occupied = try await system.ctl("check", "ffswebd")
         #expect(occupied.status == 78, "\(occupied)")

@@ -1,5 +1,4 @@
 import FFSModel
-import FTPProtocol
 import Testing
 
 @testable import HTTPDownload

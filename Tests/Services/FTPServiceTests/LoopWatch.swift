@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import FTPService
 
-extension EventLoop {
+extension PollLoop {
     /// Runs until something is so; throws with `what` when that is not within ten seconds.
     func run(until what: String, _ isDone: @escaping () -> Bool) throws {
         let watch = Watch(self, isDone)
@@ -16,11 +16,11 @@ extension EventLoop {
     }
 
     private final class Watch: Source {
-        private unowned let loop: EventLoop
+        private unowned let loop: PollLoop
         private let isDone: () -> Bool
         private let end = SystemClock.monotonic() + 10_000_000_000
 
-        init(_ loop: EventLoop, _ isDone: @escaping () -> Bool) {
+        init(_ loop: PollLoop, _ isDone: @escaping () -> Bool) {
             self.loop = loop
             self.isDone = isDone
         }

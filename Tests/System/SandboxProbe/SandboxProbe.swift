@@ -51,7 +51,7 @@ import SystemSupport
             thread.join()
             return 0
         case "tcp":
-            guard let address = SocketAddress(bytes: [127, 0, 0, 1], port: 0) else { return 255 }
+            guard let address = TCPAddress(bytes: [127, 0, 0, 1], port: 0) else { return 255 }
             let listener = try Descriptor.listen(address, backlog: 1)
             _ = try Descriptor.connect(from: address, to: listener.localAddress())
             return 0

@@ -54,7 +54,7 @@ struct LiveChecks: Sendable {
             guard let address = Probes.addresses(ofHost: listener.address, port: 0).first else { return [] }
             return listener.ports.compactMap { port in
                 guard
-                    let there = SocketAddress(bytes: address.bytes, port: UInt16(clamping: port), scope: address.scope),
+                    let there = TCPAddress(bytes: address.bytes, port: UInt16(clamping: port), scope: address.scope),
                     let errno = Probes.obstacle(toListenAt: there)
                 else { return nil }
                 let failure = Failure.cannotListen(on: listener.address, port: port, errno, option: listener.option)

@@ -67,17 +67,17 @@ struct PlaceChecks: Sendable {
     }
 
     /// Whether a connection to the public address arrives at a port of the passive range; nil where none is free.
-    private func passiveIsReachable(_ addresses: [SocketAddress]) -> Bool? {
+    private func passiveIsReachable(_ addresses: [TCPAddress]) -> Bool? {
         let range = configuration[Options.FTP.passivePorts]
         let (first, last) = (Int(range.first), Int(range.last))
         let middle = first + (last - first) / 2
         for port in middle...min(middle + 20, last) {
             guard
-                let all = SocketAddress(bytes: [UInt8](repeating: 0, count: 16), port: UInt16(port)),
+                let all = TCPAddress(bytes: [UInt8](repeating: 0, count: 16), port: UInt16(port)),
                 let listener = try? Descriptor.listen(all, backlog: 1, bothFamilies: true)
             else { continue }
             let reached = addresses.contains { address in
-                SocketAddress(bytes: address.bytes, port: UInt16(port), scope: address.scope)
+                TCPAddress(bytes: address.bytes, port: UInt16(port), scope: address.scope)
                     .map { Probes.canConnect(to: $0, timeout: LiveChecks.patience / 2) } ?? false
             }
             try? listener.close()

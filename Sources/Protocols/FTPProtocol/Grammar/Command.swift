@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// One command line, parsed: each verb with exactly what its handler needs, so that a handler can neither ask for the
 /// wrong argument nor forget to answer.
 package enum Command: Sendable, Hashable {

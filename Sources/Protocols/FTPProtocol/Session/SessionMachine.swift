@@ -1,4 +1,4 @@
-import FFSModel
+package import FFSModel
 
 /// One control connection as RFC 959 §6 sees it: who is signed in, how data is to flow, what may run now.
 /// Knows no sockets, files or clock; the service feeds it lines and results and carries out what it admits.

@@ -1,5 +1,5 @@
 package import FFSModel
-package import FTPProtocol
+import FTPProtocol
 import StoredFormats
 package import SystemSupport
 
@@ -76,7 +76,7 @@ package final class AccountTree: Sendable {
 }
 
 /// The account area as ffsftpd sees it: an account exists exactly when its record does (docs/formats.md).
-package final class AccountStore {
+package final class ServedAccounts {
     private let area: Descriptor
     private var known: [AccountID: Account] = [:]
     /// Accounts without a session are forgotten after so many seconds.

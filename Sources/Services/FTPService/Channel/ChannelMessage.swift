@@ -6,7 +6,7 @@ package import Tobj
 /// element. Both are the same program, so there are no versions.
 package enum ChannelMessage: Sendable {
     // Supervisor to worker.
-    case plan(WorkerPlan)
+    case plan(WorkerBriefing)
     case drain
     /// Whether new sessions are turned away.
     case hold(Bool)
@@ -23,7 +23,7 @@ package enum ChannelMessage: Sendable {
     // Gate to supervisor, and supervisor to worker.
     case signedIn(number: Int, SignInAnswer)
     // Supervisor to gate.
-    case gatePlan(GatePlan)
+    case gatePlan(GateBriefing)
     // Gate to supervisor.
     case relay(RelayState)
 
@@ -48,7 +48,7 @@ package enum ChannelMessage: Sendable {
         let number = element.attribute("number").flatMap { Int(String(decoding: $0, as: UTF8.self)) }
         switch element.name {
         case "plan":
-            guard let plan = WorkerPlan(element) else { return nil }
+            guard let plan = WorkerBriefing(element) else { return nil }
             self = .plan(plan)
         case "drain": self = .drain
         case "hold": self = .hold(element.string == "on")
@@ -70,7 +70,7 @@ package enum ChannelMessage: Sendable {
             guard let number, let answer = SignInAnswer(element) else { return nil }
             self = .signedIn(number: number, answer)
         case "gate-plan":
-            guard let plan = GatePlan(element) else { return nil }
+            guard let plan = GateBriefing(element) else { return nil }
             self = .gatePlan(plan)
         case "relay": self = .relay(RelayState(element))
         default: return nil

@@ -2,9 +2,9 @@ import FFSModel
 package import SystemSupport
 
 /// One end of the socket pair between supervisor and worker, on an event loop.
-package final class WorkerChannel: EventLoop.Source {
+package final class WorkerChannel: PollLoop.Source {
     private let socket: Descriptor
-    private unowned let loop: EventLoop
+    private unowned let loop: PollLoop
     private var framer = ChannelFramer()
     /// What waits, in order; a piece begins where a descriptor goes along.
     private var output: [(bytes: [UInt8], passed: LentDescriptor?)] = []
@@ -16,7 +16,7 @@ package final class WorkerChannel: EventLoop.Source {
     private let onEnd: () -> Void
 
     package init(
-        _ socket: consuming Descriptor, framer: ChannelFramer = ChannelFramer(), loop: EventLoop,
+        _ socket: consuming Descriptor, framer: ChannelFramer = ChannelFramer(), loop: PollLoop,
         onMessage: @escaping (ChannelMessage) -> Void, onEnd: @escaping () -> Void
     ) throws(SystemError) {
         try socket.setNonBlocking()

@@ -24,7 +24,7 @@ extension ControlSession {
         switch worker.accounts.admit(name: name, password: password, now: worker.time) {
         case .admitted(let account): enter(account)
         case .refused(let why):
-            if why == AccountStore.wrongPassword { worker.lockOut.failed(name, from: peer.ip, now: worker.loop.now) }
+            if why == ServedAccounts.wrongPassword { worker.lockOut.failed(name, from: peer.ip, now: worker.loop.now) }
             log(.notice, "sign-in refused", ["why": "\(why)"])
             refuseLater()
         }

@@ -6,7 +6,7 @@ import TLSEngine
 
 /// One FTP control connection. Reads lines, lets the ``SessionMachine`` decide, carries out what it admits
 /// (`Commands/`), writes replies: one read and one write for a command. Belongs to the control thread.
-package final class ControlSession: EventLoop.Source {
+package final class ControlSession: PollLoop.Source {
     /// Where the connection is in its life.
     enum Life: Equatable {
         /// TLS around the control connection is being agreed.
@@ -24,8 +24,8 @@ package final class ControlSession: EventLoop.Source {
     }
 
     let worker: Worker
-    let peer: SocketAddress
-    let local: SocketAddress
+    let peer: TCPAddress
+    let local: TCPAddress
     let stream: ByteStream
     /// For log lines and `ffsctl ftp`: `<worker>-<count>`.
     package let name: String
@@ -39,7 +39,7 @@ package final class ControlSession: EventLoop.Source {
     /// ABORs that came while something ran.
     var pendingAborts = 0
     var life = Life.open
-    var framer = LineFramer()
+    var framer = CommandFramer()
     var output: [UInt8] = []
     /// Lines that wait for the end of a transfer.
     private var waiting: [[UInt8]] = []
@@ -62,7 +62,7 @@ package final class ControlSession: EventLoop.Source {
 
     /// Greets the client, or starts TLS when `implicitTLS`.
     init(
-        _ socket: consuming Descriptor, peer: SocketAddress, local: SocketAddress, name: String, implicitTLS: Bool,
+        _ socket: consuming Descriptor, peer: TCPAddress, local: TCPAddress, name: String, implicitTLS: Bool,
         worker: Worker
     ) {
         self.worker = worker
@@ -144,7 +144,7 @@ package final class ControlSession: EventLoop.Source {
 
     private func runLines() {
         while life == .open, !isPaused {
-            do throws(LineFramer.Fault) {
+            do throws(CommandFramer.Fault) {
                 guard let line = try framer.next() else { return }
                 handle(line)
             } catch {

@@ -58,17 +58,17 @@ extension ControlSession {
     }
 
     /// Whether the connection was the client's, or a balancer's that has yet to say whose it is.
-    private func take(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
+    private func take(_ socket: consuming Descriptor, from caller: TCPAddress) -> Bool {
         if !worker.settings.proxies.isEmpty, worker.settings.proxies.contains(caller.ip) {
             return ask(socket, caller)
         }
         return accept(socket, from: caller)
     }
 
-    private func ask(_ socket: consuming Descriptor, _ proxy: SocketAddress) -> Bool {
+    private func ask(_ socket: consuming Descriptor, _ proxy: TCPAddress) -> Bool {
         listener?.stopWaiting()
         do throws(SystemError) {
-            _ = try ProxyGate(socket, peer: proxy, loop: worker.loop) { [weak self] socket, client in
+            _ = try ProxyHeaderReader(socket, peer: proxy, loop: worker.loop) { [weak self] socket, client in
                 guard let self, running?.isWaiting == true else { return }
                 if let client, accept(socket, from: client) { return flush() }
                 awaitClient()
@@ -78,7 +78,7 @@ extension ControlSession {
         } catch { return false }
     }
 
-    private func accept(_ socket: consuming Descriptor, from caller: SocketAddress) -> Bool {
+    private func accept(_ socket: consuming Descriptor, from caller: TCPAddress) -> Bool {
         guard isClient(caller) else {
             socket.set(.resetOnClose)
             return false
@@ -88,13 +88,13 @@ extension ControlSession {
         return true
     }
 
-    private func isClient(_ caller: SocketAddress) -> Bool {
+    private func isClient(_ caller: TCPAddress) -> Bool {
         if worker.settings.acceptsAnyDataPeer || caller.bytes == peer.bytes { return true }
         strangerRefused(caller)
         return false
     }
 
-    func strangerRefused(_ caller: SocketAddress) {
+    func strangerRefused(_ caller: TCPAddress) {
         log(.warning, "data connection from another address refused", ["caller": "\(caller.endpoint)"])
         worker.ledger.count(.dataFromOtherAddress)
     }
@@ -130,8 +130,8 @@ extension ControlSession {
 
     private func connect(to endpoint: Endpoint) {
         do throws(SystemError) {
-            guard let from = SocketAddress(bytes: local.bytes, port: 0, scope: local.scope),
-                let to = SocketAddress(bytes: peer.bytes, port: endpoint.port, scope: peer.scope)
+            guard let from = TCPAddress(bytes: local.bytes, port: 0, scope: local.scope),
+                let to = TCPAddress(bytes: peer.bytes, port: endpoint.port, scope: peer.scope)
             else { return dataConnectionFailed("Cannot connect.") }
             let connector = try ActiveConnector(from: from, to: to, loop: worker.loop) { [weak self] socket, why in
                 guard let self else { return }

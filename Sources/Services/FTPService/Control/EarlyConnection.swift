@@ -5,12 +5,12 @@ package import SystemSupport
 ///
 /// Belongs to the control thread. How a failed handshake is answered, and whether the right session was resumed, is
 /// the transfer's business.
-package final class EarlyConnection: EventLoop.Source {
+package final class EarlyConnection: PollLoop.Source {
     private let stream: ByteStream
-    private unowned let loop: EventLoop
+    private unowned let loop: PollLoop
 
     /// - Parameter stream: TLS has been started, and nothing was read.
-    init(_ stream: ByteStream, loop: EventLoop) throws(SystemError) {
+    init(_ stream: ByteStream, loop: PollLoop) throws(SystemError) {
         self.stream = stream
         self.loop = loop
         super.init()

@@ -2,27 +2,27 @@ import FTPProtocol
 package import SystemSupport
 
 /// One session's hold on a passive port, kept from one transfer to the next. Belongs to the control thread.
-package final class PassiveListener: EventLoop.Source {
+package final class PassiveListener: PollLoop.Source {
     private let place: PassivePort
-    private unowned let loop: EventLoop
+    private unowned let loop: PollLoop
     /// The address that the client is expected to connect from.
     let client: [UInt8]
     /// Called for each connection that comes while someone waits.
-    private var whoWaits: ((consuming Descriptor, SocketAddress) -> Void)?
+    private var whoWaits: ((consuming Descriptor, TCPAddress) -> Void)?
     /// Connections of this client that came while only others waited at the same port.
     private var early: [EarlyCaller] = []
     private let onUnused: () -> Void
     /// Called for a connection at a shared port that is nobody's, and was refused.
-    let onStranger: (SocketAddress) -> Void
+    let onStranger: (TCPAddress) -> Void
     private let unusedSeconds: Int
     private static let mostEarly = 4
 
     /// A connection that nobody has asked for yet.
     private final class EarlyCaller {
-        let address: SocketAddress
+        let address: TCPAddress
         private var socket: Descriptor?
 
-        init(_ socket: consuming Descriptor, _ address: SocketAddress) {
+        init(_ socket: consuming Descriptor, _ address: TCPAddress) {
             self.socket = consume socket
             self.address = address
         }
@@ -32,8 +32,8 @@ package final class PassiveListener: EventLoop.Source {
 
     /// - Parameter onUnused: called when nobody connected for `unusedSeconds`; the owner drops the listener then.
     init(
-        _ place: PassivePort, client: [UInt8], loop: EventLoop, unusedSeconds: Int, onUnused: @escaping () -> Void,
-        onStranger: @escaping (SocketAddress) -> Void
+        _ place: PassivePort, client: [UInt8], loop: PollLoop, unusedSeconds: Int, onUnused: @escaping () -> Void,
+        onStranger: @escaping (TCPAddress) -> Void
     ) throws(SystemError) {
         self.place = place
         self.client = client
@@ -58,7 +58,7 @@ package final class PassiveListener: EventLoop.Source {
     }
 
     /// Offers `body` the connections that are there already, until it takes one; whether it did.
-    func takeArrived(_ body: (consuming Descriptor, SocketAddress) -> Bool) throws(SystemError) -> Bool {
+    func takeArrived(_ body: (consuming Descriptor, TCPAddress) -> Bool) throws(SystemError) -> Bool {
         loop.setDeadline(self, in: unusedSeconds)
         while !early.isEmpty {
             let caller = early.removeFirst()
@@ -71,7 +71,7 @@ package final class PassiveListener: EventLoop.Source {
 
     /// Calls `body` for each connection until ``stopWaiting()``.
     /// - Parameter isNeeded: a transfer waits, and knows how long; otherwise the port still closes when unused.
-    func wait(isNeeded: Bool = true, _ body: @escaping (consuming Descriptor, SocketAddress) -> Void) {
+    func wait(isNeeded: Bool = true, _ body: @escaping (consuming Descriptor, TCPAddress) -> Void) {
         whoWaits = body
         loop.setDeadline(self, in: isNeeded ? nil : unusedSeconds)
         place.watch()
@@ -84,7 +84,7 @@ package final class PassiveListener: EventLoop.Source {
     }
 
     /// A connection that may be this client's.
-    func arrived(_ socket: consuming Descriptor, _ caller: SocketAddress) {
+    func arrived(_ socket: consuming Descriptor, _ caller: TCPAddress) {
         if let whoWaits { return whoWaits(socket, caller) }
         guard early.count < Self.mostEarly else { return socket.set(.resetOnClose) }
         early.append(EarlyCaller(socket, caller))
@@ -102,14 +102,14 @@ package final class PassiveListener: EventLoop.Source {
 }
 
 /// An active data connection on its way to the client.
-package final class ActiveConnector: EventLoop.Source {
+package final class ActiveConnector: PollLoop.Source {
     private var socket: Descriptor?
-    private unowned let loop: EventLoop
+    private unowned let loop: PollLoop
     /// Gets the socket once it is connected, or nil and why not.
     private let completion: (consuming Descriptor?, String) -> Void
 
     init(
-        from local: SocketAddress, to remote: SocketAddress, loop: EventLoop,
+        from local: TCPAddress, to remote: TCPAddress, loop: PollLoop,
         completion: @escaping (consuming Descriptor?, String) -> Void
     ) throws(SystemError) {
         self.loop = loop

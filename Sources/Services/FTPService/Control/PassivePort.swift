@@ -4,9 +4,9 @@ package import SystemSupport
 
 /// A listener for passive data connections. It belongs to one session, or, where the range is used up, to several whose
 /// clients have different addresses. Belongs to the control thread.
-package final class PassivePort: EventLoop.Source {
+package final class PassivePort: PollLoop.Source {
     private let socket: Descriptor
-    private unowned let loop: EventLoop
+    private unowned let loop: PollLoop
     let number: UInt16
     /// Where it listens.
     let address: IPAddress
@@ -17,7 +17,7 @@ package final class PassivePort: EventLoop.Source {
 
     /// - Parameter onUnheld: called when the last session has left it.
     init(
-        _ socket: consuming Descriptor, at address: IPAddress, isShareable: Bool, loop: EventLoop,
+        _ socket: consuming Descriptor, at address: IPAddress, isShareable: Bool, loop: PollLoop,
         onUnheld: @escaping (PassivePort) -> Void
     ) throws(SystemError) {
         self.loop = loop
@@ -68,7 +68,7 @@ package final class PassivePort: EventLoop.Source {
 
     /// A stranger's connection goes to who waits, to be refused like any other, or is refused at once: kept, it could
     /// take the place of the right one.
-    private func give(_ socket: consuming Descriptor, _ caller: SocketAddress) {
+    private func give(_ socket: consuming Descriptor, _ caller: TCPAddress) {
         let owner = holders.first { $0.client == caller.bytes } ?? holders.first(where: \.isWaiting)
         if let owner { return owner.arrived(socket, caller) }
         socket.set(.resetOnClose)
@@ -77,7 +77,7 @@ package final class PassivePort: EventLoop.Source {
 
     /// Connections that are there: `holder`'s own, and those of nobody known, go to `body` until it takes one.
     func takeArrived(
-        for holder: PassiveListener, _ body: (consuming Descriptor, SocketAddress) -> Bool
+        for holder: PassiveListener, _ body: (consuming Descriptor, TCPAddress) -> Bool
     ) throws(SystemError) -> Bool {
         while let accepted = try socket.accept() {
             let caller = accepted.peer

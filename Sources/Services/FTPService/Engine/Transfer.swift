@@ -7,7 +7,7 @@ import TLSEngine
 /// Bounded: 64 KiB while bytes are translated, 256 KiB of records while more than 64 KiB are encrypted, nothing for
 /// sendfile. A slow reader makes the socket unwritable and costs nothing until it reads on. Under way it is moved at
 /// most once, from the control thread to a data thread.
-package final class Transfer: EventLoop.Source {
+package final class Transfer: PollLoop.Source {
     /// Where the bytes come from.
     package enum Content {
         /// `range` of the file as it is stored.
@@ -63,7 +63,7 @@ package final class Transfer: EventLoop.Source {
     private var position: UInt64 = 0
     private var isExhausted = false
     private var work = 0
-    private unowned var loop: EventLoop?
+    private unowned var loop: PollLoop?
     /// nil: as fast as it goes.
     package var limit: RateLimit?
     private let patience: Int
@@ -102,7 +102,7 @@ package final class Transfer: EventLoop.Source {
     }
 
     /// Goes on by the loop's events.
-    package func start(on loop: EventLoop) {
+    package func start(on loop: PollLoop) {
         self.loop = loop
         do { try loop.add(self, stream.socket.rawValue, .output) } catch {
             return end(.broken(error.description))

@@ -1,3 +1,4 @@
+import FFSModel
 import FTPProtocol
 import NIOCore
 import NIOHTTP2

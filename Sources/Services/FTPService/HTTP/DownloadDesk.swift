@@ -13,7 +13,7 @@ import Tobj
 /// What all downloads of one worker's HTTPS side share. Lives on its event loop.
 final class DownloadDesk {
     var settings: HTTPSSettings
-    let accounts: AccountStore
+    let accounts: ServedAccounts
     let ledger: Ledger
     let log: WorkerLog
     let pool: NIOThreadPool
@@ -39,7 +39,7 @@ final class DownloadDesk {
     private static let mostTurnedAway = 256
 
     init(
-        worker: Int, settings: HTTPSSettings, accounts: AccountStore, ledger: Ledger, log: WorkerLog,
+        worker: Int, settings: HTTPSSettings, accounts: ServedAccounts, ledger: Ledger, log: WorkerLog,
         pool: NIOThreadPool, loop: any NIOCore.EventLoop
     ) {
         self.worker = worker

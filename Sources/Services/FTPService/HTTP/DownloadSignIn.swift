@@ -42,7 +42,7 @@ extension Exchange {
             refuseLater(proof, "too many failures on this connection", request, target)
             return nil
         }
-        let admission: AccountStore.Admission
+        let admission: ServedAccounts.Admission
         switch proof {
         case .password(let given?) where given.user.elementsEqual(target.account.text.utf8):
             admission = admit(target.account, given)
@@ -59,14 +59,14 @@ extension Exchange {
         return nil
     }
 
-    private func admit(_ account: AccountID, _ given: BasicCredentials) -> AccountStore.Admission {
+    private func admit(_ account: AccountID, _ given: BasicCredentials) -> ServedAccounts.Admission {
         let lockOut = desk.ledger.lockOut(desk.settings.limits)
         let (address, now) = (connection.address, SystemClock.monotonic())
         guard !lockOut.isLocked(given.user, from: address, now: now) else {
             return .refused("too many wrong passwords from this address")
         }
         let admission = desk.accounts.admit(account, password: given.password, now: desk.time)
-        if case .refused(AccountStore.wrongPassword) = admission {
+        if case .refused(ServedAccounts.wrongPassword) = admission {
             lockOut.failed(given.user, from: address, now: now)
         }
         return admission

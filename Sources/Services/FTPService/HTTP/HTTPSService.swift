@@ -30,7 +30,7 @@ package final class HTTPSService: Sendable {
         pool.start()
         self.tls = Mutex(tls)
         let loop = group.next()
-        let parts = Handoff((AccountStore(area: area), log))
+        let parts = Handoff((ServedAccounts(area: area), log))
         let pool = pool
         desk = try loop.submit {
             let (accounts, log) = parts.value
@@ -43,7 +43,7 @@ package final class HTTPSService: Sendable {
 
     /// Serves an accepted connection. Accepting is ``Acceptor``'s: all workers share the listener, and SwiftNIO takes it
     /// for a defect when another process was quicker.
-    package func serve(_ socket: consuming Descriptor, from peer: SystemSupport.SocketAddress) {
+    package func serve(_ socket: consuming Descriptor, from peer: TCPAddress) {
         socket.set(.noDelay(true))
         socket.set(.keepAlive)
         let desk = desk

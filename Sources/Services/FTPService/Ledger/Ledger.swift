@@ -66,8 +66,8 @@ package final class Ledger: Sendable {
     }
 
     /// Who tried too many wrong passwords.
-    func lockOut(_ limits: SessionLimits) -> LockOut {
-        LockOut(counters, attempts: limits.lockOutAttempts, seconds: limits.lockOutSeconds)
+    func lockOut(_ limits: SessionLimits) -> AccountLockOut {
+        AccountLockOut(counters, attempts: limits.lockOutAttempts, seconds: limits.lockOutSeconds)
     }
 
     // MARK: Statistics

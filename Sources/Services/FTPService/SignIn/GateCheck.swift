@@ -10,9 +10,9 @@ enum GateCheck {
 
     /// Empty where they cannot sign in. A relay that does not answer is a warning: accounts are served without it.
     static func findings(_ environment: DaemonEnvironment) -> [CheckFinding] {
-        let plan: GatePlan
+        let plan: GateBriefing
         do throws(Failure) {
-            guard let made = try GatePlan(environment) else { return [] }
+            guard let made = try GateBriefing(environment) else { return [] }
             plan = made
         } catch { return [CheckFinding(.error, subject, error.text)] }
         // A start does not wait for other hosts; the gate says in the log whether the relay answers.
@@ -28,7 +28,7 @@ enum GateCheck {
 
     /// What a gate of our own finds; nil when it ends before it has found anything. It says what it found within the
     /// hello timeouts of two ports.
-    private static func state(_ plan: GatePlan, _ environment: DaemonEnvironment) -> RelayState? {
+    private static func state(_ plan: GateBriefing, _ environment: DaemonEnvironment) -> RelayState? {
         do {
             let identity = try FTPDaemon.identity(environment.configuration)
             let (process, channel) = try start(identity)

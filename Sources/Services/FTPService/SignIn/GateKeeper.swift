@@ -20,11 +20,11 @@ final class GateKeeper {
     /// Starts the gate's process with its end of the channel.
     typealias Launch = (Int32) throws(SystemError) -> ChildProcess
 
-    private let loop: EventLoop
+    private let loop: PollLoop
     private let launch: Launch
     private let status: SignInStatus
     private let log: Logger
-    private var plan: GatePlan?
+    private var plan: GateBriefing?
     private var process: ChildProcess?
     private var channel: WorkerChannel?
     private var startedAt: Int64 = 0
@@ -44,7 +44,7 @@ final class GateKeeper {
     private static let patience: Int64 = 12
 
     init(
-        loop: EventLoop, plan: GatePlan?, status: SignInStatus, log: Logger, launch: @escaping Launch
+        loop: PollLoop, plan: GateBriefing?, status: SignInStatus, log: Logger, launch: @escaping Launch
     ) {
         self.loop = loop
         self.launch = launch
@@ -87,7 +87,7 @@ final class GateKeeper {
     }
 
     /// After a reload: fresh keys are handed over, anything else takes another gate.
-    func reload(_ plan: GatePlan?) {
+    func reload(_ plan: GateBriefing?) {
         guard plan != self.plan else { return }
         let old = self.plan
         self.plan = plan

@@ -101,7 +101,7 @@ private final class RunningGate: Sendable {
     /// The same while it is not.
     private static let watchOutage = Duration.seconds(2)
 
-    init(_ plan: GatePlan, _ channel: GateChannel) throws {
+    init(_ plan: GateBriefing, _ channel: GateChannel) throws {
         let configuration = try plan.configuration()
         var log = Logger(label: "ffsftpd") { label in
             StandardErrorLogHandler(
@@ -133,7 +133,7 @@ private final class RunningGate: Sendable {
                 auth: auth, staging: staging, lifetime: lifetime, clock: { SystemClock.now() }, log: log), log: log)
     }
 
-    private static func bag(_ plan: GatePlan) throws -> KeyBag {
+    private static func bag(_ plan: GateBriefing) throws -> KeyBag {
         let bag = try KeyBag.parse(plan.bag)
         _ = bag.withKeyMaterial(SecretMemory.protect)
         return bag
@@ -144,7 +144,7 @@ private final class RunningGate: Sendable {
     }
 
     /// Other keys; whatever else changes makes the supervisor start another gate.
-    func take(_ plan: GatePlan) throws { bags.replace(current: try Self.bag(plan)) }
+    func take(_ plan: GateBriefing) throws { bags.replace(current: try Self.bag(plan)) }
 
     /// Tells the supervisor whether the relay answers: at once, and whenever that changes.
     func watchRelay() {

@@ -34,7 +34,7 @@ package struct FTPDaemon: Daemon {
     /// configuration offers no TLS. Throws `configuration` for files that cannot be used, naming them.
     static func plan(
         _ configuration: Configuration, counterSecret: [UInt8]
-    ) throws(Failure) -> WorkerPlan {
+    ) throws(Failure) -> WorkerBriefing {
         let configuration = try settled(configuration)
         _ = try FTPSettings(configuration, hasTLS: true)
         let certificate = try read(configuration[Options.FTP.certificate], Options.FTP.certificate.key, limit: 1 << 20)
@@ -45,15 +45,15 @@ package struct FTPDaemon: Daemon {
                     "there is no ftp.certificate (\(configuration[Options.FTP.certificate])); install.sh makes one, or set ftp.certificate and ftp.private-key. For plain FTP alone close what needs it: ftp.https-port 0, ftp.implicit-port 0, ftp.tls-control off, ftp.tls-data off"
                 )
             }
-            return WorkerPlan(configuration, certificates: [], counterSecret: counterSecret)
+            return WorkerBriefing(configuration, certificates: [], counterSecret: counterSecret)
         }
         let keyPath = configuration[Options.FTP.privateKey]
         guard let key = try read(keyPath, Options.FTP.privateKey.key, limit: 1 << 20) else {
             throw Failure(.configuration, "there is no ftp.private-key (\(keyPath)); set it")
         }
-        let first = WorkerPlan.Certificate(chain: certificate, key: key)
+        let first = WorkerBriefing.Certificate(chain: certificate, key: key)
         try check(first, "ftp.certificate \(configuration[Options.FTP.certificate]), ftp.private-key \(keyPath)")
-        return WorkerPlan(
+        return WorkerBriefing(
             configuration, certificates: [first] + (try moreCertificates(configuration)),
             counterSecret: counterSecret)
     }
@@ -82,9 +82,9 @@ package struct FTPDaemon: Daemon {
     /// `ftp.more-certificates`: `certificate:key`, or one file that holds both.
     private static func moreCertificates(
         _ configuration: Configuration
-    ) throws(Failure) -> [WorkerPlan.Certificate] {
+    ) throws(Failure) -> [WorkerBriefing.Certificate] {
         let option = Options.FTP.moreCertificates
-        var certificates: [WorkerPlan.Certificate] = []
+        var certificates: [WorkerBriefing.Certificate] = []
         for entry in configuration[option] where !entry.isEmpty {
             let paths = entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             var files: [[UInt8]] = []
@@ -94,7 +94,7 @@ package struct FTPDaemon: Daemon {
                 }
                 files.append(bytes)
             }
-            let certificate = WorkerPlan.Certificate(chain: files[0], key: files[files.count - 1])
+            let certificate = WorkerBriefing.Certificate(chain: files[0], key: files[files.count - 1])
             try check(certificate, "\(option.key): \(entry)")
             certificates.append(certificate)
         }
@@ -102,7 +102,7 @@ package struct FTPDaemon: Daemon {
     }
 
     /// Throws with `what`, which names the files.
-    private static func check(_ certificate: WorkerPlan.Certificate, _ what: String) throws(Failure) {
+    private static func check(_ certificate: WorkerBriefing.Certificate, _ what: String) throws(Failure) {
         do throws(TLSError) {
             _ = try TLSCredentials(certificatePEM: certificate.chain, privateKeyPEM: certificate.key)
         } catch { throw Failure(.configuration, "\(what) cannot be used: \(error)") }

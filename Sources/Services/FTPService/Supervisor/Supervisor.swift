@@ -13,14 +13,14 @@ final class Supervisor {
     /// Starts a worker's process: its column, its end of the channel, and its transfer log.
     typealias Launch = (Int, Int32, LentDescriptor?) throws(SystemError) -> ChildProcess
 
-    let loop: EventLoop
+    let loop: PollLoop
     private let launch: Launch
     private let counters: SharedCounters
     private let metrics: WorkerMetrics
     private let count: Int
     private let patience: Patience
     private let log: Logger
-    private var plan: WorkerPlan
+    private var plan: WorkerBriefing
     private var transferLog: LentDescriptor?
     /// Shared by all workers, so that TLS tickets of one open at another.
     private var ticketKeys = TicketKeys()
@@ -63,7 +63,7 @@ final class Supervisor {
     }
 
     init(
-        loop: EventLoop, counters: SharedCounters, metrics: WorkerMetrics, count: Int, plan: WorkerPlan,
+        loop: PollLoop, counters: SharedCounters, metrics: WorkerMetrics, count: Int, plan: WorkerBriefing,
         transferLog: LentDescriptor?, gate: GateKeeper, patience: Patience, log: Logger, launch: @escaping Launch
     ) {
         self.launch = launch
@@ -239,7 +239,7 @@ final class Supervisor {
 
     /// Settings, certificates and keys for what comes from now on, and the transfer log as it is called now: the one of
     /// before may have been renamed.
-    func reload(_ plan: WorkerPlan, transferLog: LentDescriptor?, _ gatePlan: GatePlan?) {
+    func reload(_ plan: WorkerBriefing, transferLog: LentDescriptor?, _ gatePlan: GateBriefing?) {
         self.plan = plan
         self.plan.ticketKeys = ticketKeys.keys
         self.transferLog = transferLog

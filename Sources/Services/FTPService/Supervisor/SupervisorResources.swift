@@ -52,7 +52,7 @@ struct SupervisorResources {
     {
         let text = configuration[Options.FTP.address]
         let port = configuration[option]
-        guard let ip = IPAddress(text: text.utf8), let address = SocketAddress(ip, port: UInt16(port)) else {
+        guard let ip = IPAddress(text: text.utf8), let address = TCPAddress(ip, port: UInt16(port)) else {
             throw Failure(.configuration, "ftp.address: \(text) is not an address; use an address or ::")
         }
         do throws(SystemError) {

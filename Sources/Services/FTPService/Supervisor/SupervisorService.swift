@@ -43,8 +43,8 @@ package final class SupervisorService: BindingService {
             logger.notice(
                 "not started as root: no chroot(2) and no own user; openat2(2), Landlock and seccomp confine workers")
         }
-        let loop = try EventLoop()
-        let gate = GateKeeper(loop: loop, plan: try GatePlan(environment), status: signIns, log: logger) {
+        let loop = try PollLoop()
+        let gate = GateKeeper(loop: loop, plan: try GateBriefing(environment), status: signIns, log: logger) {
             channel throws(SystemError) in try GateKeeper.launch(identity, channel: channel)
         }
         let metrics = WorkerMetrics(counters)
@@ -90,7 +90,7 @@ package final class SupervisorService: BindingService {
     /// New configuration and certificates for sessions to come. Throws and changes nothing when they cannot be used.
     package func reload(_ environment: DaemonEnvironment) throws {
         let plan = try FTPDaemon.plan(environment.configuration, counterSecret: counterSecret)
-        let gatePlan = try GatePlan(environment)
+        let gatePlan = try GateBriefing(environment)
         let transferLog = try SupervisorResources.openTransferLog(environment.configuration)
         current.withLock { $0 = environment.configuration }
         perform { $0.reload(plan, transferLog: transferLog, gatePlan) }

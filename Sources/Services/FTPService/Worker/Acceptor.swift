@@ -1,10 +1,11 @@
+import FFSModel
 import FTPProtocol
 import Logging
 package import SystemSupport
 
 /// Takes connections from a listener that all workers share, one a turn, so that a busy worker leaves the next one
 /// to an idle worker.
-package final class Acceptor: EventLoop.Source {
+package final class Acceptor: PollLoop.Source {
     private let listener: Descriptor
     private let worker: Worker
     private let kind: Kind
@@ -50,12 +51,12 @@ package final class Acceptor: EventLoop.Source {
         } catch { worker.log.logger.error("cannot accept any more", metadata: ["cause": "\(error)"]) }
     }
 
-    private func admit(_ socket: consuming Descriptor, _ peer: SocketAddress) {
+    private func admit(_ socket: consuming Descriptor, _ peer: TCPAddress) {
         guard !worker.settings.proxies.isEmpty, worker.settings.proxies.contains(peer.ip) else {
             return begin(socket, peer)
         }
         do throws(SystemError) {
-            _ = try ProxyGate(socket, peer: peer, loop: worker.loop) { [self] socket, client in
+            _ = try ProxyHeaderReader(socket, peer: peer, loop: worker.loop) { [self] socket, client in
                 guard let client else {
                     return worker.log.logger.notice("no PROXY header", metadata: ["proxy": "\(peer.endpoint)"])
                 }
@@ -64,14 +65,14 @@ package final class Acceptor: EventLoop.Source {
         } catch { worker.log.logger.error("cannot read a PROXY header", metadata: ["cause": "\(error)"]) }
     }
 
-    private func begin(_ socket: consuming Descriptor, _ peer: SocketAddress) {
+    private func begin(_ socket: consuming Descriptor, _ peer: TCPAddress) {
         switch kind {
         case .ftp(let implicitTLS): beginFTP(socket, peer, implicitTLS: implicitTLS)
         case .https(let service): service.serve(socket, from: peer)
         }
     }
 
-    private func beginFTP(_ socket: consuming Descriptor, _ peer: SocketAddress, implicitTLS: Bool) {
+    private func beginFTP(_ socket: consuming Descriptor, _ peer: TCPAddress, implicitTLS: Bool) {
         if let limit = worker.admit(peer) {
             worker.log.logger.notice("connection refused", metadata: ["peer": "\(peer.endpoint)", "limit": "\(limit)"])
             if !implicitTLS {

@@ -1,9 +1,9 @@
 package import FFSModel
-package import FTPProtocol
+import FTPProtocol
 package import SystemSupport
 
 /// Between the system's socket addresses and the protocol's.
-extension SocketAddress {
+extension TCPAddress {
     package var ip: IPAddress { IPAddress(bytes: bytes) ?? IPAddress(v4: 0) }
     package var endpoint: Endpoint { Endpoint(ip, port) }
 

@@ -14,8 +14,8 @@ package final class DataThread: Sendable {
     package init(index: Int) throws {
         let started = Monitor<Result<Mailbox, SystemError>?>(nil)
         let thread = try SystemThread(name: "data-\(index)") {
-            let loop: EventLoop
-            do throws(SystemError) { loop = try EventLoop() } catch {
+            let loop: PollLoop
+            do throws(SystemError) { loop = try PollLoop() } catch {
                 return started.withLock(wake: .all) { $0 = .failure(error) }
             }
             let mailbox = loop.mailbox

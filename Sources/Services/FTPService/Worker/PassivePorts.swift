@@ -12,7 +12,7 @@ final class PassivePorts {
     private let range: PortRange
     private let step: Int
     private let first: Int
-    private let loop: EventLoop
+    private let loop: PollLoop
     private let congestionControl: CongestionControl
     private var open: [ObjectIdentifier: PassivePort] = [:]
 
@@ -20,7 +20,7 @@ final class PassivePorts {
     ///   - share: the worker's number.
     ///   - count: workers; a range that is smaller is everyone's.
     init(
-        _ range: PortRange, share: Int, of count: Int, loop: EventLoop, _ congestionControl: CongestionControl
+        _ range: PortRange, share: Int, of count: Int, loop: PollLoop, _ congestionControl: CongestionControl
     ) {
         self.range = range
         step = range.count >= count ? count : 1
@@ -59,7 +59,7 @@ final class PassivePorts {
     private func listen(
         _ number: Int, _ address: IPAddress, _ scope: UInt32, _ isShareable: Bool
     ) throws(SystemError) -> PassivePort? {
-        guard let local = SocketAddress(address, port: UInt16(number), scope: scope) else { return nil }
+        guard let local = TCPAddress(address, port: UInt16(number), scope: scope) else { return nil }
         let listener: Descriptor
         do throws(SystemError) { listener = try Descriptor.listen(local, backlog: 8) } catch {
             guard error.errno == .addressInUse else { throw error }

@@ -4,9 +4,9 @@ package import TLSEngine
 
 /// The heart of a worker process: what its control thread's sessions share. Confined before it is made.
 package final class Worker {
-    package let loop: EventLoop
+    package let loop: PollLoop
     package private(set) var settings: FTPSettings
-    package let accounts: AccountStore
+    package let accounts: ServedAccounts
     package let log: WorkerLog
     package private(set) var tls: WorkerTLS?
     let listings = ListingCache()
@@ -32,7 +32,7 @@ package final class Worker {
     private lazy var round = SessionRound(self)
 
     package init(
-        index: Int, loop: EventLoop, settings: FTPSettings, accounts: AccountStore, log: WorkerLog, tls: WorkerTLS?,
+        index: Int, loop: PollLoop, settings: FTPSettings, accounts: ServedAccounts, log: WorkerLog, tls: WorkerTLS?,
         dataThreads: [DataThread], ledger: Ledger
     ) {
         self.ledger = ledger
@@ -73,7 +73,7 @@ package final class Worker {
     // MARK: Sessions
 
     /// nil: let it in (and call ``left(_:)`` later). Otherwise which limit is reached.
-    func admit(_ peer: SocketAddress) -> SessionLimits.Refusal? {
+    func admit(_ peer: TCPAddress) -> SessionLimits.Refusal? {
         let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.ip, settings.limits)
         if let refusal {
             ledger.count(refusal)
@@ -84,7 +84,7 @@ package final class Worker {
         return nil
     }
 
-    func left(_ peer: SocketAddress) {
+    func left(_ peer: TCPAddress) {
         ledger.left(peer.ip)
         ledger.count(.ftpSessions, by: -1)
         sessionCount -= 1
@@ -108,7 +108,7 @@ package final class Worker {
     }
 
     /// Who tried too many wrong passwords.
-    var lockOut: LockOut { ledger.lockOut(settings.limits) }
+    var lockOut: AccountLockOut { ledger.lockOut(settings.limits) }
 
     func nextSessionName() -> String {
         lastSession += 1
@@ -130,7 +130,7 @@ package final class Worker {
 
 /// The look at every session once a second, in slices: with ten thousand idle ones it would keep each command waiting that
 /// comes meanwhile.
-private final class SessionRound: EventLoop.Source {
+private final class SessionRound: PollLoop.Source {
     private unowned let worker: Worker
     private var place: Int?
     private static let slice = 256

@@ -114,7 +114,7 @@ package enum ListenerKind: String, Sendable, CaseIterable {
 
 /// The objects of a confined worker, put together.
 private final class RunningWorker {
-    private let loop: EventLoop
+    private let loop: PollLoop
     private let worker: Worker
     private var acceptors: [Acceptor] = []
     private var channel: WorkerChannel?
@@ -125,7 +125,8 @@ private final class RunningWorker {
     private var draining = 0
 
     init(
-        _ arguments: WorkerProcess.Arguments, _ plan: WorkerPlan, channel: consuming Descriptor, framer: ChannelFramer
+        _ arguments: WorkerProcess.Arguments, _ plan: WorkerBriefing, channel: consuming Descriptor,
+        framer: ChannelFramer
     ) throws {
         let configuration = try plan.configuration()
         var logger = Logger(label: "ffsftpd") { label in
@@ -142,10 +143,10 @@ private final class RunningWorker {
         let settings = try FTPSettings(configuration, hasTLS: tls != nil)
         let ledger = Ledger(
             try SharedCounters(Descriptor(owning: 6), secret: plan.counterSeed), column: arguments.index)
-        loop = try EventLoop()
+        loop = try PollLoop()
         loop.isEager = true
         worker = Worker(
-            index: arguments.index, loop: loop, settings: settings, accounts: AccountStore(area: area),
+            index: arguments.index, loop: loop, settings: settings, accounts: ServedAccounts(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog, format: format), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
             ledger: ledger)
@@ -213,7 +214,7 @@ private final class RunningWorker {
         channel?.send(.answer(number: number, WorkerAnswer.merged(question, [ftp] + (https.map { [$0] } ?? []))))
     }
 
-    private func reload(_ plan: WorkerPlan) {
+    private func reload(_ plan: WorkerBriefing) {
         do {
             let configuration = try plan.configuration()
             let tls = try WorkerTLS(plan, tlsSessions)
@@ -248,7 +249,7 @@ private final class RunningWorker {
 
 extension WorkerTLS {
     /// nil when the plan has no certificate.
-    fileprivate init?(_ plan: WorkerPlan, _ sessions: TLSSessionCache) throws(TLSError) {
+    fileprivate init?(_ plan: WorkerBriefing, _ sessions: TLSSessionCache) throws(TLSError) {
         guard !plan.certificates.isEmpty else { return nil }
         try self.init(
             plan.certificates.map { certificate throws(TLSError) in

@@ -49,7 +49,7 @@ final class ListeningSockets: Sendable {
         _ address: String, _ port: Int, option: String, name: String, isSecure: Bool
     ) throws(Failure) -> Socket {
         guard let parsed = try? NIOCore.SocketAddress(ipAddress: address, port: port),
-            let place = SystemSupport.SocketAddress(bytes: parsed.octets, port: UInt16(port))
+            let place = TCPAddress(bytes: parsed.octets, port: UInt16(port))
         else {
             throw Failure(
                 .configuration,

@@ -1,5 +1,4 @@
 import FFSModel
-import FTPProtocol
 import NIOCore
 
 /// Takes the PROXY protocol header off the front of a listed proxy's connection, before TLS and HTTP see anything of

@@ -1,6 +1,5 @@
 import ConfigurationSchema
 import FFSModel
-import FTPProtocol
 
 /// Who makes a request, and whether it came over TLS, where proxies may stand between (`web.proxies`).
 ///

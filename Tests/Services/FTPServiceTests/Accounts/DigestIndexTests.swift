@@ -12,7 +12,7 @@ import Testing
 
     init() throws {
         fixture = try AccountFixture(["p-1/a": [1]])
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())

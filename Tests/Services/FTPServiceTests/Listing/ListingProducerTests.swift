@@ -15,7 +15,7 @@ import Testing
 
     private func place(_ files: [String: [UInt8]]) throws -> Place {
         let fixture = try AccountFixture(files)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())

@@ -37,7 +37,7 @@ import Tobj
         """#
 
     private final class Scene {
-        let loop: EventLoop
+        let loop: PollLoop
         private(set) var keeper: GateKeeper?
         let child: WorkerChild
         private var worker: WorkerChannel?
@@ -46,8 +46,8 @@ import Tobj
         private(set) var answers: [Int: SignInAnswer] = [:]
         let status = SignInStatus()
 
-        init(plan: GatePlan?) throws {
-            let loop = try EventLoop()
+        init(plan: GateBriefing?) throws {
+            let loop = try PollLoop()
             self.loop = loop
             let pair = try Descriptor.socketPair()
             let near = try pair.first.duplicate()
@@ -87,9 +87,9 @@ import Tobj
         func count(_ answer: SignInAnswer) -> Int { answers.values.count { $0 == answer } }
     }
 
-    private func plan(bag: String, setting: String = "1") throws -> GatePlan {
+    private func plan(bag: String, setting: String = "1") throws -> GateBriefing {
         try #require(
-            GatePlan(
+            GateBriefing(
                 Element(
                     "gate-plan",
                     children: [

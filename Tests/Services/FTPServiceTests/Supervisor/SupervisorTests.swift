@@ -52,7 +52,7 @@ import Tobj
 
     /// A supervisor and what it started.
     private final class Scene {
-        let loop: EventLoop
+        let loop: PollLoop
         let metrics: WorkerMetrics
         private(set) var supervisor: Supervisor?
         /// What workers that are started from now on do; nil: they cannot be started.
@@ -60,12 +60,12 @@ import Tobj
         private(set) var started: [(column: Int, process: ChildProcess, log: LentDescriptor?)] = []
 
         init(ticketKey: Int = 3_600) throws {
-            let loop = try EventLoop()
+            let loop = try PollLoop()
             self.loop = loop
             let counters = try SharedCounters(secret: 7)
             metrics = WorkerMetrics(counters)
             let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            let plan = WorkerPlan(
+            let plan = WorkerBriefing(
                 Configuration(), certificates: [], counterSecret: [UInt8](repeating: 1, count: 8))
             supervisor = Supervisor(
                 loop: loop, counters: counters, metrics: metrics, count: 2, plan: plan, transferLog: nil,
@@ -206,7 +206,7 @@ import Tobj
         let supervisor = try scene.serve()
         let file = LentDescriptor(
             try Descriptor.open(CPath(directory("xferlog")), [.write, .create, .append], permissions: 0o600))
-        let plan = WorkerPlan(
+        let plan = WorkerBriefing(
             Configuration(), certificates: [], counterSecret: [UInt8](repeating: 1, count: 8))
         supervisor.reload(plan, transferLog: file, nil)
         // Answers come behind what was told before.

@@ -7,10 +7,10 @@ import Testing
 @testable import FTPService
 
 @Suite struct PassivePortsTests {
-    private let loop: EventLoop
+    private let loop: PollLoop
     private let address = IPAddress(v4: 0x7F00_0001)
 
-    init() throws { loop = try EventLoop() }
+    init() throws { loop = try PollLoop() }
 
     private func ports(_ range: ClosedRange<Int>, share: Int = 0, of count: Int = 1) throws -> PassivePorts {
         PassivePorts(

@@ -5,7 +5,7 @@
 /// connection must be closed. Telnet's IP, DM and other single commands (RFC 854) may come before ABOR and are
 /// dropped; option negotiations are dropped with their option; IAC IAC is the byte 0xFF. In an argument a single 0xFF is
 /// that byte too: no Telnet command comes there, but names in Windows-1251 do, whose clients do not double it.
-package struct LineFramer: Sendable {
+package struct CommandFramer: Sendable {
     /// Why the session ends.
     package enum Fault: Error, Sendable, Hashable {
         case tooLong, bareCarriageReturn, bareLineFeed, nul, telnet
@@ -55,7 +55,7 @@ package struct LineFramer: Sendable {
     package var hasBufferedBytes: Bool { taken < buffer.count || !line.isEmpty || sawCarriageReturn }
 
     /// Forgets everything received and not yet taken.
-    package mutating func reset() { self = LineFramer() }
+    package mutating func reset() { self = CommandFramer() }
 
     /// The next whole line, nil when more bytes are needed. After a fault every call throws it again.
     package mutating func next() throws(Fault) -> [UInt8]? {

@@ -1,19 +1,7 @@
 package import FFSModel
 
-/// An address and a TCP port, and its forms in PORT, PASV, EPRT and EPSV.
-package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
-    package let address: IPAddress
-    package let port: UInt16
-
-    package init(_ address: IPAddress, _ port: UInt16) {
-        self.address = address
-        self.port = port
-    }
-
-    package var description: String {
-        address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)"
-    }
-
+/// An endpoint's forms in PORT, PASV, EPRT and EPSV.
+extension Endpoint {
     /// `h1,h2,h3,h4,p1,p2` (RFC 959 §5.3.2), the argument of PORT.
     package init?(hostPort text: ArraySlice<UInt8>) {
         let parts = text.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)

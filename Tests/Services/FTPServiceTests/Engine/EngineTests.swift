@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct EngineTests {
-    private final class Probe: EventLoop.Source {
+    private final class Probe: PollLoop.Source {
         var events: [String] = []
         var onEvent: () -> Void = {}
         override func ready(_ readiness: Readiness) { note("ready") }
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func readinessDeadlinesAndAlarms() throws {
-        let loop = try EventLoop()
+        let loop = try PollLoop()
         let pair = try Descriptor.socketPair()
         let probe = Probe()
         try loop.add(probe, pair.first.rawValue, .input)
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func alarmsRingInOrder() throws {
-        let loop = try EventLoop()
+        let loop = try PollLoop()
         var rung: [Int] = []
         var probes: [Probe] = []
         for index in 0..<40 {
@@ -59,11 +59,11 @@ import Testing
 
     /// A pass in slices meets everyone who is there from its beginning to its end, and only those asked for.
     @Test(arguments: [1, 7, 256]) func passesInSlices(slice: Int) throws {
-        final class Other: EventLoop.Source {}
-        let loop = try EventLoop()
+        final class Other: PollLoop.Source {}
+        let loop = try PollLoop()
         var probes: [Probe] = []
         for index in 0..<300 {
-            let source: EventLoop.Source = index % 3 == 0 ? Other() : Probe()
+            let source: PollLoop.Source = index % 3 == 0 ? Other() : Probe()
             try loop.add(source, -1, [])
             if let probe = source as? Probe { probes.append(probe) }
         }
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test func jobsComeFromOtherThreadsInOrder() throws {
-        let loop = try EventLoop()
+        let loop = try PollLoop()
         let seen = Monitor<[Int]>([])
         let mailbox = loop.mailbox
         let thread = try SystemThread(name: "poster") {

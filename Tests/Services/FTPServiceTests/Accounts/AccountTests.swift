@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite struct AccountTests {
-    private func admission(_ store: AccountStore, _ name: String, _ password: String, at time: Timestamp) -> String {
+    private func admission(_ store: ServedAccounts, _ name: String, _ password: String, at time: Timestamp) -> String {
         switch store.admit(name: Array(name.utf8), password: Array(password.utf8), now: time) {
         case .admitted(let account): "in \(account.id)"
         case .refused(let why): why
@@ -19,7 +19,7 @@ import Testing
     @Test func aRecordDecides() throws {
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         let name = fixture.account.text
         #expect(admission(store, name, fixture.password, at: now) == "in \(name)")
         #expect(admission(store, name, "x", at: now) == "wrong password")
@@ -33,7 +33,7 @@ import Testing
     @Test func changesOfTheRecordAreNoticed() throws {
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
@@ -55,7 +55,7 @@ import Testing
     @Test func aRecordThatCannotBeLookedAtIsNotWithdrawn() throws {
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
@@ -76,7 +76,7 @@ import Testing
     @Test func anotherCustomersAccountDoesNotOpen() throws {
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         func opening(_ customer: String, at time: Timestamp) throws -> String {
             switch store.open(fixture.account, of: try CustomerName(customer), now: time) {
             case .admitted(let account): "in \(account.id)"
@@ -105,7 +105,7 @@ import Testing
             ("out", outside), ("up", "../../outside"), ("etc", "/etc"), ("same", "p-1"), ("file", "p-1/a"),
             ("p-1/beside", "a"), ("p-1/folder", "d"), ("magic", "/proc/self/root"),
         ] { #expect(symlink(target, "\(root)/\(name)") == 0) }
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard case .admitted(let account) = store.open(fixture.account, of: try CustomerName("acme"), now: now) else {
             throw TestFailure("not admitted")
         }
@@ -136,14 +136,14 @@ import Testing
             try FileManager.default.moveItem(atPath: whole, toPath: moved)
             // Inside the area, so that staying beneath it would not help.
             #expect(symlink(part.isEmpty ? "moved" : "../moved", whole) == 0)
-            let store = AccountStore(area: try fixture.area())
+            let store = ServedAccounts(area: try fixture.area())
             if case .admitted = store.open(fixture.account, of: try CustomerName("acme"), now: now) {
                 Issue.record("\(part) is a symbolic link, and was followed")
             }
             try FileManager.default.removeItem(atPath: whole)
             try FileManager.default.moveItem(atPath: moved, toPath: whole)
         }
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard case .admitted = store.open(fixture.account, of: try CustomerName("acme"), now: now) else {
             throw TestFailure("not admitted once all is in its place")
         }
@@ -152,7 +152,7 @@ import Testing
     @Test func withdrawalNamesItsPolicy() throws {
         let now = SystemClock.now()
         let fixture = try AccountFixture(["p-1/a": [1]], expires: now + 100)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
@@ -179,7 +179,7 @@ import Testing
             ("inside", "p-1"), ("whole", "\(root)/p-1"), ("up", "p-1/../p-1"), ("out", "/etc"), ("p-1/file", "d/a"),
             ("p-1/hosts", "/etc/hosts"),
         ] { try FileManager.default.createSymbolicLink(atPath: "\(root)/\(name)", withDestinationPath: target) }
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: now)
@@ -207,7 +207,7 @@ import Testing
             files["\(product)/back\\slash"] = Array(product.utf8)
         }
         let fixture = try AccountFixture(files)
-        let store = AccountStore(area: try fixture.area())
+        let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())

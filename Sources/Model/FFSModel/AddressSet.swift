@@ -1,5 +1,3 @@
-package import FFSModel
-
 /// Addresses and networks, such as `192.0.2.1` and `2001:db8::/32`.
 package struct AddressSet: Sendable {
     private let networks: [IPNetwork]

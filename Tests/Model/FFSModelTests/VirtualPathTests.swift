@@ -1,8 +1,7 @@
 import FFSModel
-import FTPProtocol
 import Testing
 
-@Suite struct PathTests {
+@Suite struct VirtualPathTests {
     @Test(arguments: [
         ("/", "a", "/a"), ("/a/b", "c", "/a/b/c"), ("/a/b", "/c", "/c"), ("/a/b", "..", "/a"), ("/a", "..", "/"),
         ("/", "../../..", "/"), ("/a", "./b//c/", "/a/b/c"), ("/a/b/c", "../../x/../y", "/a/y"), ("/a", "", "/a"),

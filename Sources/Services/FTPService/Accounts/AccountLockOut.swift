@@ -4,7 +4,7 @@ import SystemSupport
 /// Wrong passwords for one account from one source (``FFSModel/IPAddress/source``), counted over all workers: after the first few, one a minute or so is
 /// looked at. Another source is not concerned, so nobody can lock a customer out from elsewhere; and a name that is no
 /// account is not counted, so nobody can fill the table.
-struct LockOut {
+struct AccountLockOut {
     private let counters: SharedCounters
     private let attempts: Int
     private let seconds: Int

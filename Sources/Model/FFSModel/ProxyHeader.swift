@@ -1,5 +1,3 @@
-import FFSModel
-
 /// The header of HAProxy's PROXY protocol, versions 1 and 2: a balancer's word on whose connection it forwards.
 package enum ProxyHeader: Sendable, Hashable {
     /// More bytes are needed.

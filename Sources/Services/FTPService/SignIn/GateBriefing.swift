@@ -9,7 +9,7 @@ import Tobj
 
 /// Everything the gate is told by its supervisor. It opens no file: the key bag comes with the plan, and is the only one
 /// that it ever sees.
-package struct GatePlan: Sendable, Equatable {
+package struct GateBriefing: Sendable, Equatable {
     package struct Setting: Sendable, Equatable {
         let key: String
         let text: String

@@ -41,7 +41,7 @@ import Testing
                     logger: Logger(label: "test"),
                     transferLog: LentDescriptor(
                         Descriptor.open(CPath(transferLog), [.write, .create, .append], permissions: 0o600))))
-            let address = try #require(SocketAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
+            let address = try #require(TCPAddress(bytes: [127, 0, 0, 1], port: UInt16(port)))
             let listener = try Descriptor.listen(address, backlog: 100)
             let number = listener.release()
             // Accepts as a worker does.

@@ -6,7 +6,7 @@ package import SystemSupport
 /// Everything but ``mailbox`` belongs to the thread that calls ``run()``. ffsftpd has its own loop, and no SwiftNIO
 /// pipeline, because control connections, data connections and their TLS then share one mechanism, a socket can move
 /// from one thread to another with a transfer, and a command costs one read and one write (Benchmarks/ftp).
-package final class EventLoop {
+package final class PollLoop {
     /// What a loop calls back; one object for each descriptor. Subclasses are final.
     package class Source {
         fileprivate var slot: Int?
@@ -21,7 +21,7 @@ package final class EventLoop {
         package func ready(_ readiness: Readiness) {}
         /// The deadline passed.
         package func expired() {}
-        /// The time asked for by ``EventLoop/wake(_:after:)`` has come.
+        /// The time asked for by ``PollLoop/wake(_:after:)`` has come.
         package func woken() {}
         package var isRegistered: Bool { slot != nil }
     }
@@ -36,7 +36,7 @@ package final class EventLoop {
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
     /// Buckets of one second; an entry is stale when its source is parked at another second.
-    private var wheel: [[(token: UInt64, second: Int64)]] = Array(repeating: [], count: EventLoop.wheelSize)
+    private var wheel: [[(token: UInt64, second: Int64)]] = Array(repeating: [], count: PollLoop.wheelSize)
     private static let wheelSize = 128
     private var wheelSecond: Int64
     /// Who is woken when, in nanoseconds; a binary heap, the earliest first.
@@ -239,7 +239,7 @@ package final class EventLoop {
     /// other: waking from sleep costs more than most answers. Others that want the processor get it meanwhile.
     package var isEager = false
     /// How long the last waits were, in nanoseconds: a running mean.
-    private var usualWait = EventLoop.longestWait
+    private var usualWait = PollLoop.longestWait
     private static let shortWait: Int64 = 100_000
     private static let longestWait: Int64 = 1_000_000
 
@@ -290,7 +290,7 @@ package final class EventLoop {
 
 /// Jobs for a loop, from any thread.
 package final class Mailbox: Sendable {
-    package typealias Job = @Sendable (EventLoop) -> Void
+    package typealias Job = @Sendable (PollLoop) -> Void
     private let jobs = Mutex<[Job]>([])
     fileprivate let wakeUp: WakeUp
 
@@ -305,7 +305,7 @@ package final class Mailbox: Sendable {
         if isFirst { wakeUp.signal() }
     }
 
-    fileprivate func deliver(to loop: EventLoop) {
+    fileprivate func deliver(to loop: PollLoop) {
         wakeUp.clear()
         let due = jobs.withLock { jobs in
             defer { jobs = [] }

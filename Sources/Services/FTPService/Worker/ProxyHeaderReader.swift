@@ -1,19 +1,20 @@
+import FFSModel
 import FTPProtocol
 package import SystemSupport
 
 /// Reads the PROXY protocol header of one connection from a listed balancer, then gives the socket on with the client's
 /// address. Nothing behind the header is taken.
-package final class ProxyGate: EventLoop.Source {
+package final class ProxyHeaderReader: PollLoop.Source {
     private var socket: Descriptor?
-    private let peer: SocketAddress
-    private unowned let loop: EventLoop
+    private let peer: TCPAddress
+    private unowned let loop: PollLoop
     /// Gets the socket, and the client's address; nil for a broken header, or one that was too slow.
-    private let completion: (consuming Descriptor, SocketAddress?) -> Void
+    private let completion: (consuming Descriptor, TCPAddress?) -> Void
     private static let seconds = 5
 
     init(
-        _ socket: consuming Descriptor, peer: SocketAddress, loop: EventLoop,
-        completion: @escaping (consuming Descriptor, SocketAddress?) -> Void
+        _ socket: consuming Descriptor, peer: TCPAddress, loop: PollLoop,
+        completion: @escaping (consuming Descriptor, TCPAddress?) -> Void
     ) throws(SystemError) {
         self.peer = peer
         self.loop = loop
@@ -39,7 +40,7 @@ package final class ProxyGate: EventLoop.Source {
         case .malformed: finish(given, nil)
         case .header(let length, let client):
             withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { _ = given.receive(into: $0) }
-            let address = client.map { SocketAddress($0.address, port: $0.port) } ?? peer
+            let address = client.map { TCPAddress($0.address, port: $0.port) } ?? peer
             finish(given, address)
         }
     }
@@ -49,7 +50,7 @@ package final class ProxyGate: EventLoop.Source {
         finish(given, nil)
     }
 
-    private func finish(_ socket: consuming Descriptor, _ client: SocketAddress?) {
+    private func finish(_ socket: consuming Descriptor, _ client: TCPAddress?) {
         loop.remove(self)
         completion(socket, client)
     }

@@ -1,5 +1,3 @@
-package import FFSModel
-
 /// One name of a directory, with what listings show of it.
 package struct ListingEntry: Sendable {
     package enum Kind: Sendable, Hashable {
@@ -27,5 +25,5 @@ package struct ListingEntry: Sendable {
         self.digest = digest
     }
 
-    var isDirectory: Bool { kind != .file }
+    package var isDirectory: Bool { kind != .file }
 }

@@ -3,8 +3,8 @@ import FTPProtocol
 import Testing
 
 @Suite struct LineFramerTests {
-    private func lines(_ input: [UInt8], inPiecesOf size: Int = .max) throws(LineFramer.Fault) -> [String] {
-        var framer = LineFramer()
+    private func lines(_ input: [UInt8], inPiecesOf size: Int = .max) throws(CommandFramer.Fault) -> [String] {
+        var framer = CommandFramer()
         var lines: [String] = []
         var start = 0
         while start < input.count {
@@ -21,25 +21,25 @@ import Testing
     }
 
     @Test(arguments: [
-        ("NOOP\nNOOP\r\n", LineFramer.Fault.bareLineFeed), ("NOOP\rNOOP\r\n", .bareCarriageReturn),
+        ("NOOP\nNOOP\r\n", CommandFramer.Fault.bareLineFeed), ("NOOP\rNOOP\r\n", .bareCarriageReturn),
         ("NOOP\r\r\n", .bareCarriageReturn), ("NO\0OP\r\n", .nul),
     ])
-    func refusesWhatOthersMightCutDifferently(input: String, fault: LineFramer.Fault) {
+    func refusesWhatOthersMightCutDifferently(input: String, fault: CommandFramer.Fault) {
         #expect(throws: fault) { try lines(bytes(input)) }
     }
 
     @Test func anOverlongLineHidesNoCommand() {
-        let flood = [UInt8](repeating: UInt8(ascii: "A"), count: LineFramer.longestLine + 1)
-        #expect(throws: LineFramer.Fault.tooLong) { try lines(flood + bytes("\r\nDELE x\r\n")) }
-        var framer = LineFramer()
+        let flood = [UInt8](repeating: UInt8(ascii: "A"), count: CommandFramer.longestLine + 1)
+        #expect(throws: CommandFramer.Fault.tooLong) { try lines(flood + bytes("\r\nDELE x\r\n")) }
+        var framer = CommandFramer()
         framer.append(flood)
-        #expect(throws: LineFramer.Fault.tooLong) { try framer.next() }
+        #expect(throws: CommandFramer.Fault.tooLong) { try framer.next() }
         framer.append(bytes("\r\nDELE x\r\n"))
-        #expect(throws: LineFramer.Fault.tooLong) { try framer.next() }
+        #expect(throws: CommandFramer.Fault.tooLong) { try framer.next() }
     }
 
     @Test func theLongestLinePasses() throws {
-        let line = String(repeating: "A", count: LineFramer.longestLine)
+        let line = String(repeating: "A", count: CommandFramer.longestLine)
         #expect(try lines(bytes(line + "\r\n")) == [line])
     }
 
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func doubledIACIsTheByteItself() throws {
-        var framer = LineFramer()
+        var framer = CommandFramer()
         framer.append(bytes("CWD ") + [0xFF, 0xFF] + bytes("\r\n"))
         #expect(try framer.next() == bytes("CWD ") + [0xFF])
     }
@@ -60,7 +60,7 @@ import Testing
             ([0xFF, 0x2E, 0x74], [0xFF, 0x2E, 0x74]), ([0xFF], [0xFF]), ([0xFF, 0xF1], [0xFF, 0xF1]),
             ([0xFF, 0xFB, 0x01], [0xFF, 0xFB, 0x01]), ([0xFF, 0xFF, 0xFF], [0xFF, 0xFF]),
         ] as [([UInt8], [UInt8])] {
-            var framer = LineFramer()
+            var framer = CommandFramer()
             var line: [UInt8]?
             for byte in bytes("RETR ") + sent + bytes("\r\n") {
                 framer.append([byte])
@@ -68,18 +68,20 @@ import Testing
             }
             #expect(line == bytes("RETR ") + got, "\(sent)")
         }
-        #expect(throws: LineFramer.Fault.nul) { try lines(bytes("RETR ") + [0xFF, 0], inPiecesOf: size) }
-        #expect(throws: LineFramer.Fault.bareLineFeed) { try lines(bytes("RETR ") + [0xFF, 0x0A], inPiecesOf: size) }
+        #expect(throws: CommandFramer.Fault.nul) { try lines(bytes("RETR ") + [0xFF, 0], inPiecesOf: size) }
+        #expect(throws: CommandFramer.Fault.bareLineFeed) {
+            try lines(bytes("RETR ") + [0xFF, 0x0A], inPiecesOf: size)
+        }
     }
 
     @Test func aFloodOfTelnetCommandsIsAFault() {
         let flood = [[UInt8]](repeating: [0xFF, 0xF1], count: 64).flatMap { $0 }
-        #expect(throws: LineFramer.Fault.telnet) { try lines(flood + bytes("NOOP\r\n")) }
-        #expect(throws: LineFramer.Fault.telnet) { try lines([0xFF, 0x20]) }
+        #expect(throws: CommandFramer.Fault.telnet) { try lines(flood + bytes("NOOP\r\n")) }
+        #expect(throws: CommandFramer.Fault.telnet) { try lines([0xFF, 0x20]) }
     }
 
     @Test func knowsWhatIsBuffered() throws {
-        var framer = LineFramer()
+        var framer = CommandFramer()
         framer.append(bytes("AUTH TLS\r\nUSER x"))
         _ = try framer.next()
         #expect(framer.hasBufferedBytes)

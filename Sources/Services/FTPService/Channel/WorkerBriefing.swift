@@ -4,7 +4,7 @@ package import TLSEngine
 import Tobj
 
 /// Everything a worker is told by its supervisor: it can read no file but the accounts' itself.
-package struct WorkerPlan: Sendable {
+package struct WorkerBriefing: Sendable {
     /// Settings that are not the default, as their texts.
     package var settings: [(key: String, text: String)]
     /// The first is for clients that name no server that another is for; none without TLS.
