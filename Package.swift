@@ -111,6 +111,7 @@ let package = Package(
         library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
         library("Protocols", "FTPProtocol", ["FFSModel"]),
         library("Protocols", "HTTPDownload", ["FFSModel"]),
+        library("Protocols", "Events", ["FFSModel"]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
@@ -214,6 +215,7 @@ let package = Package(
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
+        tests("Protocols", "Events", ["Events", "FFSModel"]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FFSModel"]),
         // Gives its rights up and tries what is forbidden then, for SandboxTests.
         .executableTarget(
