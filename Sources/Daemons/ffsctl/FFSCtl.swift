@@ -18,6 +18,7 @@ struct FFSCtl: AsyncParsableCommand {
             StatusCommand.self,
             CheckCommand.self,
             ReloadCommand.self,
+            WhyCommand.self,
             SmokeCommand.self,
             ConfigCommand.self,
             KeysCommand.self,
