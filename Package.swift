@@ -155,7 +155,7 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
-                "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
+                "Events", "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
                 "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP2,
                 nioHPACK, crypto,
             ]),
@@ -253,8 +253,8 @@ let package = Package(
         tests(
             "Services", "FTPService",
             [
-                "FTPService", "FTPProtocol", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport", "FFSModel",
-                "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
+                "FTPService", "FTPProtocol", "Events", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport",
+                "FFSModel", "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
             ]),
         tests(
             "Services", "WebFront",

@@ -286,6 +286,8 @@ void *ffs_map_shared(int fd, size_t size) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+void ffs_unmap_shared(void *memory, size_t size) { munmap(memory, size); }
+
 uint32_t ffs_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 
 void ffs_add32(uint32_t *word, int32_t amount) { __atomic_fetch_add(word, (uint32_t)amount, __ATOMIC_RELAXED); }

@@ -159,7 +159,9 @@ package struct EventEncoder {
 
     package mutating func append(_ field: EventField, _ text: String) { append(field, text.utf8) }
 
-    package mutating func append(_ field: EventField, _ number: UInt64) { append(field, EventNumber.bytes(number)) }
+    package mutating func append(_ field: EventField, _ number: UInt64) {
+        withUnsafeBytes(of: number.bigEndian) { append(field, $0.dropFirst(number.leadingZeroBitCount / 8)) }
+    }
 
     package mutating func append(_ field: EventField, _ digest: ContentDigest) { append(field, digest.bytes) }
 

@@ -100,7 +100,8 @@ extension EventType {
             required: [.digest, .from, .to, .outcome], optional: [.source, .duration, .reason, .content]),
         .login: Row(
             required: [.account, .outcome],
-            optional: [.peer, .service, .tls, .reason, .order, .session, .content, .product, .version]),
+            // A refused one may stand for `count` of its kind.
+            optional: [.peer, .service, .tls, .reason, .order, .session, .content, .product, .version, .count]),
         .downloadStarted: transfer, .downloadCompleted: transfer, .downloadAborted: transfer,
         .keyChanged: Row(required: [.outcome], optional: [.link, .key, .actor, .reason]),
         .journalLoss: Row(required: [.count], optional: [.begun, .stream, .reason]),
@@ -119,6 +120,6 @@ extension EventType {
         required: [.account, .path, .from, .to],
         optional: [
             .size, .outcome, .reason, .duration, .peer, .service, .session, .tls, .digest, .content, .product,
-            .version, .order, .level, .flags,
+            .version, .order, .level, .flags, .bytes,
         ])
 }

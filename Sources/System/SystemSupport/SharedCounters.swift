@@ -9,7 +9,7 @@ import CLinux
 package final class SharedCounters: @unchecked Sendable {
     // Sendable: the memory is only touched through the atomic operations of CLinux, or before it is shared.
     private let memory: UnsafeMutableRawPointer
-    private let descriptor: Descriptor
+    private let shared: SharedMemory
     private let secret: UInt64
 
     private static let buckets = 65_536
@@ -19,27 +19,29 @@ package final class SharedCounters: @unchecked Sendable {
     private static let rateBytes = buckets * MemoryLayout<Int64>.stride
     /// Numbers of each process, ``add(_:place:column:)``.
     package static let places = 64
-    private static let size = countBytes + rateBytes + (columns + 1) * places * MemoryLayout<Int64>.stride
+    package static let size = countBytes + rateBytes + (columns + 1) * places * MemoryLayout<Int64>.stride
     /// The row of processes that ended.
     private static let ended = columns
 
     /// Fresh memory, all zero.
     package convenience init(secret: UInt64) throws(SystemError) {
-        try self.init(Descriptor(owning: try check(ffs_shared_memory(Self.size), "memfd_create", nil)), secret: secret)
+        self.init(try SharedMemory(size: Self.size), secret: secret)
     }
 
     /// The memory of another process that passed its descriptor on.
-    package init(_ descriptor: consuming Descriptor, secret: UInt64) throws(SystemError) {
-        guard let memory = ffs_map_shared(descriptor.rawValue, Self.size) else {
-            throw SystemError("mmap", Errno(12))
-        }
-        self.memory = memory
-        self.descriptor = descriptor
+    package convenience init(_ descriptor: consuming Descriptor, secret: UInt64) throws(SystemError) {
+        self.init(try SharedMemory(descriptor, size: Self.size), secret: secret)
+    }
+
+    /// Memory of ``size`` bytes that is there already.
+    package init(_ shared: SharedMemory, secret: UInt64) {
+        self.shared = shared
+        memory = shared.start
         self.secret = secret
     }
 
     /// To be inherited by another process.
-    package var number: Int32 { descriptor.rawValue }
+    package var number: Int32 { shared.number }
 
     /// Where a key is counted; FNV-1a with a secret start, mixed once more.
     package func bucket(_ key: some Sequence<UInt8>) -> Int {

@@ -64,6 +64,7 @@ int ffs_eventfd(void);
 // Memory that several processes share, and the few atomic operations done there.
 int ffs_shared_memory(size_t size);                // memfd_create(2), sealed against shrinking
 void *ffs_map_shared(int fd, size_t size);         // NULL on failure
+void ffs_unmap_shared(void *memory, size_t size);
 uint32_t ffs_load32(const uint32_t *word);
 void ffs_add32(uint32_t *word, int32_t amount);
 int64_t ffs_load64(const int64_t *word);

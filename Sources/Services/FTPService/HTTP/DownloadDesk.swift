@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import FTPProtocol
 import HTTPDownload

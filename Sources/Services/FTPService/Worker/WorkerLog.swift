@@ -1,4 +1,5 @@
 package import DaemonKit
+import Events
 import FFSModel
 import FTPProtocol
 package import Logging

@@ -52,7 +52,9 @@ package struct WorkerProcess {
     package static func run(_ words: [String]) -> Never {
         guard let arguments = Arguments(words: words) else { fail("this mode is ffsftpd's own") }
         do {
-            try serve(arguments, try confine(arguments))
+            // Nothing can be mapped that others see once it is confined.
+            let counters = try SharedMemory(Descriptor(owning: 6), size: SharedCounters.size)
+            try serve(arguments, counters, try confine(arguments))
         } catch { fail("worker \(arguments.index): \(error)") }
         exitNow(0)
     }
@@ -93,12 +95,14 @@ package struct WorkerProcess {
         return reached
     }
 
-    private static func serve(_ arguments: Arguments, _ confinement: Confinement) throws {
+    private static func serve(
+        _ arguments: Arguments, _ counters: SharedMemory, _ confinement: Confinement
+    ) throws {
         let channel = Descriptor(owning: 3)
         var framer = ChannelFramer()
         guard case .plan(let plan)? = try channel.firstMessage(&framer) else { return }
         do {
-            let running = try RunningWorker(arguments, plan, channel: channel, framer: framer)
+            let running = try RunningWorker(arguments, plan, counters, channel: channel, framer: framer)
             try running.run(confinement)
         } catch let failure as Failure {
             // The supervisor reports it; its log line is the one an operator reads.
@@ -125,8 +129,8 @@ private final class RunningWorker {
     private var draining = 0
 
     init(
-        _ arguments: WorkerProcess.Arguments, _ plan: WorkerBriefing, channel: consuming Descriptor,
-        framer: ChannelFramer
+        _ arguments: WorkerProcess.Arguments, _ plan: WorkerBriefing, _ counters: SharedMemory,
+        channel: consuming Descriptor, framer: ChannelFramer
     ) throws {
         let configuration = try plan.configuration()
         var logger = Logger(label: "ffsftpd") { label in
@@ -141,8 +145,7 @@ private final class RunningWorker {
         let httpsArea = try area.duplicate()
         let tls = try WorkerTLS(plan, tlsSessions)
         let settings = try FTPSettings(configuration, hasTLS: tls != nil)
-        let ledger = Ledger(
-            try SharedCounters(Descriptor(owning: 6), secret: plan.counterSeed), column: arguments.index)
+        let ledger = Ledger(SharedCounters(counters, secret: plan.counterSeed), column: arguments.index)
         loop = try PollLoop()
         loop.isEager = true
         worker = Worker(

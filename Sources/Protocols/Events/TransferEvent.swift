@@ -1,6 +1,6 @@
 package import FFSModel
 
-/// One finished transfer: what the transfer log, the structured log and whoever else keeps books are told, alike to the
+/// One transfer, finished or under way: what the transfer log, the structured log and the pipeline are told, alike to the
 /// byte.
 package struct TransferEvent: Sendable {
     package enum Service: String, Sendable { case ftp, https }
@@ -30,6 +30,11 @@ package struct TransferEvent: Sendable {
     /// The first byte of the file that was sent, and how many were.
     package var offset: UInt64
     package var bytes: UInt64
+    /// The first byte of the file behind what was sent; nil: ``offset`` and ``bytes`` tell. Needed where what went over the
+    /// wire are not the file's own bytes.
+    package var to: UInt64?
+    /// Bytes of the whole file.
+    package var size: UInt64?
     package var isComplete: Bool
     /// Why it is not complete, where that is known.
     package var end: String?
