@@ -106,7 +106,8 @@ let package = Package(
         // Protocols: bytes in, values out. Purity exceptions: Commlink needs AES-GCM, X25519 and SHA-256
         // (Crypto) and DES (COpenSSL); StoredFormats needs SHA-256 (Crypto).
         library("Protocols", "Tobj", ["FFSModel"]),
-        library("Protocols", "Requests", ["FFSModel", "Tobj"]),
+        library("Protocols", "ChangeFeed", ["FFSModel"]),
+        library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed"]),
         library("Protocols", "Commlink", ["FFSModel", "COpenSSL", crypto]),
         library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
         library("Protocols", "FTPProtocol", ["FFSModel"]),
@@ -211,7 +212,8 @@ let package = Package(
         tests("Model", "FFSModel", ["FFSModel"]),
         tests("Model", "ConfigurationSchema", ["ConfigurationSchema"]),
         tests("Protocols", "Tobj", ["Tobj", "FFSModel"]),
-        tests("Protocols", "Requests", ["Requests", "Tobj", "FFSModel", "TestSupport"]),
+        tests("Protocols", "ChangeFeed", ["ChangeFeed", "FFSModel"]),
+        tests("Protocols", "Requests", ["Requests", "Tobj", "ChangeFeed", "FFSModel", "TestSupport"]),
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),

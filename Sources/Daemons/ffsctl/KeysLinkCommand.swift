@@ -99,7 +99,7 @@ extension Session {
             case .webInternal: [.ffsauthd, .ffswebd]
             case .webStorage: [.ffsstaged, .ffswebd]
             case .storageWeb: [.ffsftpd, .ffswebd]
-            case .signIn, .control: []
+            case .signIn, .pipe, .control: []
             }
         for (daemon, outcome) in try await reload(here.filter(holders.contains)) {
             switch outcome {

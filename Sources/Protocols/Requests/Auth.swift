@@ -1,3 +1,4 @@
+package import ChangeFeed
 package import FFSModel
 package import Tobj
 
@@ -308,8 +309,11 @@ package struct AuthOrder: RequestMessage {
         package let policy: ExpiryPolicy
         /// The earliest end among the entitlements; no account may outlive it. nil for never.
         package let until: Timestamp?
+        /// The change feed's position in the snapshot in which this was allowed; nil from an older ffsauthd.
+        package let position: FeedPosition?
 
-        package init(order: Int, policy: ExpiryPolicy, until: Timestamp?) {
+        package init(order: Int, policy: ExpiryPolicy, until: Timestamp?, position: FeedPosition? = nil) {
+            self.position = position
             self.order = order
             self.policy = policy
             self.until = until
@@ -319,11 +323,13 @@ package struct AuthOrder: RequestMessage {
             order = try fields.integer("order", in: 1...Int.max)
             policy = try fields.value("policy", ExpiryPolicy.init)
             until = fields.optional("until") == nil ? nil : try fields.timestamp("until")
+            position = fields.optional("feed") == nil ? nil : try fields.value("feed") { FeedPosition($0) }
         }
 
         package var body: [Element] {
             var body: [Element] = [.field("order", order), .field("policy", policy)]
             if let until { body.append(.field("until", until)) }
+            if let position { body.append(.field("feed", position)) }
             return body
         }
     }

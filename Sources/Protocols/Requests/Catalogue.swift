@@ -12,11 +12,13 @@ package enum Link: String, Sendable, CaseIterable {
     case storageWeb = "storage-web"
     /// ffsftpd's gate → ffsstaged on the same machine, over a UNIX socket; no key bag, the kernel names the peer.
     case signIn = "sign-in"
+    /// ffspiped → ffsauthd on the same machine, over a UNIX socket; no key bag, the kernel names the peer.
+    case pipe
     /// ffsctl → a daemon on the same machine, over its UNIX socket; no key bag, the kernel names the peer.
     case control
 
     /// Whether it crosses hosts, and so has key bags.
-    package var hasKeyBag: Bool { self != .control && self != .signIn }
+    package var hasKeyBag: Bool { ![.control, .signIn, .pipe].contains(self) }
 }
 
 /// Every request type, and its row: which links may send it, which is the table behind "anything else is refused and logged".
@@ -48,6 +50,12 @@ package enum RequestType: String, Sendable, CaseIterable {
     case orderList = "order.list"
     case nodeRegister = "node.register"
     case nodeList = "node.list"
+    case orderCheck = "order.check"
+    case feedNext = "feed.next"
+    case feedAcknowledge = "feed.acknowledge"
+    case feedStatus = "feed.status"
+    case outboxNext = "outbox.next"
+    case outboxAcknowledge = "outbox.acknowledge"
     case daemonStatus = "daemon.status"
     case daemonReload = "daemon.reload"
     case ftpWho = "ftp.list"
@@ -86,7 +94,11 @@ package enum RequestType: String, Sendable, CaseIterable {
         case .stageStatus: Row(links: [.webStorage, .signIn, .control], repeats: .again)
         case .stageExtend, .stageRevoke: Row(links: [.webStorage, .control], repeats: .remembered)
         case .stageList: Row(links: [.webStorage, .control], repeats: .again)
-        case .customerList, .productList, .entitlementList, .orderList, .nodeList, .daemonStatus, .ftpWho, .ftpLimits:
+        // Acknowledged is acknowledged, however often.
+        case .feedNext, .feedAcknowledge, .orderCheck: Row(links: auth, repeats: .again)
+        case .outboxNext, .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
+        case .customerList, .productList, .entitlementList, .orderList, .nodeList, .feedStatus, .daemonStatus, .ftpWho,
+            .ftpLimits:
             Row(links: [.control], repeats: .again)
         case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerDelete, .productUpdate,
             .entitlementGrant, .entitlementRevoke, .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart:

@@ -1,3 +1,4 @@
+import ChangeFeed
 import FFSModel
 import Requests
 import Testing
@@ -57,7 +58,37 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
         }
         try roundTrip(
             AuthOrder(customer: acme, generation: 0, items: [item], source: "192.0.2.1"),
-            AuthOrder.Reply(order: 1, policy: .finish, until: now))
+            AuthOrder.Reply(order: 1, policy: .finish, until: now, position: FeedPosition(number: 5, nonce: .max)))
+    }
+
+    @Test func feedAndOutbox() throws {
+        let node = try NodeName("storage-1")
+        let position = FeedPosition(number: 17, nonce: 0x00F1_E2D3_C4B5_A697)
+        let keys = Dictionary(uniqueKeysWithValues: FeedRow.Column.allCases.map { ($0, "<\($0.rawValue)> ü\n") })
+        let rows = [
+            FeedRow(position: position, entity: .entitlement, operation: .delete, keys: keys),
+            FeedRow(position: .empty, entity: .person, operation: .insert, keys: [:]),
+        ]
+        try roundTrip(
+            FeedNext(node: node, after: position, seen: position, wait: 10_000),
+            FeedAnswer(rows: rows, position: position, isAtHead: true))
+        let reset = FeedAnswer(rows: [], position: .empty, isAtHead: false, isReset: true)
+        try roundTrip(FeedNext(node: node, after: nil, wait: 0, limit: 1), reset)
+        #expect(try FeedAnswer(fields: Fields(reset.body, of: "test")) == reset)
+        try roundTrip(FeedAcknowledge(node: node, position: position, lease: 0), Done())
+        let host = FeedStatus.Host(node: node, number: 16, lag: 1, silent: 0, lease: 29)
+        try roundTrip(FeedStatus(), FeedStatus.Reply(head: position, rows: 3, hosts: [host]))
+        let standing = OrderCheck.Standing(order: 5, stands: true, policy: .cut, until: now)
+        let fallen = OrderCheck.Standing(order: 6, stands: false, policy: .finish, until: nil)
+        try roundTrip(OrderCheck(orders: [5, 6]), OrderCheck.Reply(standings: [standing, fallen], position: position))
+        #expect(throws: Failure.self) { try OrderCheck(fields: Fields([], of: "order.check")) }
+        let row = OutboxNext.Row(number: 1, record: [0, 0xFF, 0x3C, 0x0A])
+        try roundTrip(
+            OutboxNext(after: 0, wait: 5), OutboxNext.Reply(incarnation: ID128(high: 1, low: 2), rows: [row]))
+        try roundTrip(
+            OutboxNext(after: 7, incarnation: ID128(high: 1, low: 2), last: ID128(high: 3, low: 4), wait: 5),
+            OutboxNext.Reply(incarnation: ID128(high: 1, low: 2), rows: []))
+        try roundTrip(OutboxAcknowledge(incarnation: ID128(high: 1, low: 2), through: 1), Done())
     }
 
     @Test func content() throws {
