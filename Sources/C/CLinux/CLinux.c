@@ -157,6 +157,8 @@ int ffs_statvfs(int fd, struct ffs_space *out) {
     return 0;
 }
 
+int ffs_preallocate(int fd, int64_t size) { return RESULT(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size)); }
+
 int ffs_lock(int fd) { return RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
 
 int ffs_has_writer(int fd) {

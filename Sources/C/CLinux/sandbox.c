@@ -2,6 +2,7 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -61,7 +63,7 @@ int ffs_restrict_files(int directory) {
 // What NIO, the Swift runtime, glibc's allocator and threads, and a sendfile server call once they run.
 static const int allowed[] = {
     // descriptors
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_preadv2, SYS_pwrite64, SYS_lseek, SYS_close, SYS_fcntl, SYS_dup,
+    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_preadv2, SYS_pwrite64, SYS_lseek, SYS_close, SYS_dup, SYS_fdatasync,
     SYS_pipe2, SYS_splice, SYS_tee, SYS_sendfile, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_openat,
     SYS_openat2, SYS_readlinkat, SYS_faccessat, SYS_fadvise64, SYS_readahead, SYS_fstatfs, SYS_close_range,
     // sockets
@@ -72,7 +74,7 @@ static const int allowed[] = {
     SYS_timerfd_settime, SYS_timerfd_gettime, SYS_ppoll, SYS_pselect6, SYS_clock_gettime, SYS_clock_nanosleep,
     SYS_clock_getres, SYS_nanosleep, SYS_gettimeofday,
     // memory
-    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk, SYS_mlock, SYS_munlock,
+    SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_brk, SYS_mlock, SYS_munlock,
     // threads
     SYS_futex, SYS_set_robust_list, SYS_get_robust_list, SYS_rseq, SYS_gettid, SYS_tgkill, SYS_membarrier,
     SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_getparam, SYS_sched_getscheduler,
@@ -133,6 +135,13 @@ int ffs_restrict_system_calls(void) {
     ADD(LOAD(nr));
     ADD(UNLESS(SYS_ioctl, 5), LOAD_ARGUMENT(1), UNLESS(FIONBIO, 1), ANSWER(SECCOMP_RET_ALLOW), UNLESS(FIONREAD, 1),
         ANSWER(SECCOMP_RET_ALLOW));
+    ADD(LOAD(nr));
+    // No shared mapping, through which a journal could be overwritten.
+    ADD(UNLESS(SYS_mmap, 4), LOAD_ARGUMENT(3), UNLESS_BITS(MAP_SHARED, 1), REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW));
+    ADD(LOAD(nr));
+    // A journal's descriptor stays one that appends: flags of open files are not set any more. NIO makes each socket
+    // that it gets non-blocking, which ours are: it is told that it has done so.
+    ADD(UNLESS(SYS_fcntl, 4), LOAD_ARGUMENT(1), UNLESS(F_SETFL, 1), REFUSE(0), ANSWER(SECCOMP_RET_ALLOW));
     ADD(REFUSE(EPERM));
 #undef ADD
 

@@ -13,6 +13,9 @@ package enum SystemClock {
         return (Timestamp(seconds: Int64(time.tv_sec)), time.tv_nsec / 1_000_000)
     }
 
+    /// Wall time, nanoseconds since 1970: the time of an event.
+    package static func nanosecondsSince1970() -> Int64 { nanoseconds(CLOCK_REALTIME) }
+
     /// Nanoseconds on a clock that never steps and stands still while the machine sleeps.
     package static func monotonic() -> Int64 { nanoseconds(CLOCK_MONOTONIC) }
 

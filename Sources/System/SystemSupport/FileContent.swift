@@ -107,6 +107,24 @@ extension Descriptor {
         }
     }
 
+    /// One write(2), at the end of a file that was opened for appending: how many of `bytes` it took.
+    package func writeOnce(_ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int {
+        while true {
+            let count = Glibc.write(rawValue, bytes.baseAddress, bytes.count)
+            if count >= 0 { return count }
+            guard Glibc.errno == EINTR else { throw SystemError("write", Errno(Glibc.errno)) }
+        }
+    }
+
+    /// Has the file system keep `size` bytes for the file, whose size stays; fallocate(2). False where it cannot.
+    package func preallocate(_ size: Int) throws(SystemError) -> Bool {
+        do { try check(ffs_preallocate(rawValue, Int64(size)), "fallocate", nil) } catch {
+            if error.errno == .notSupported { return false }
+            throw error
+        }
+        return true
+    }
+
     /// ftruncate(2), bytes.
     package func truncate(to size: Int) throws(SystemError) {
         guard ftruncate(rawValue, off_t(size)) == 0 else { throw SystemError("ftruncate", Errno(Glibc.errno)) }
@@ -132,6 +150,11 @@ extension Descriptor {
     /// fsync(2): data and metadata on disk. On a directory: its names.
     package func sync() throws(SystemError) {
         guard fsync(rawValue) == 0 else { throw SystemError("fsync", Errno(Glibc.errno)) }
+    }
+
+    /// fdatasync(2): data, and what is needed to find them.
+    package func syncData() throws(SystemError) {
+        guard fdatasync(rawValue) == 0 else { throw SystemError("fdatasync", Errno(Glibc.errno)) }
     }
 
     /// syncfs(2): everything on this file system.

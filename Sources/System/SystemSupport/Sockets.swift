@@ -179,7 +179,7 @@ extension Descriptor {
     }
 
     /// O_NONBLOCK of fcntl(2).
-    package func setNonBlocking() throws(SystemError) { try check(ffs_set_nonblocking(rawValue), "fcntl", nil) }
+    package func setNonBlocking() throws(SystemError) { try check(ffs_set_nonblocking(rawValue), "ioctl", nil) }
 }
 
 /// A descriptor with several users, or one on its way to another process; closed with the last reference.

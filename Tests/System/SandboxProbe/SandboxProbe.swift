@@ -3,7 +3,7 @@ import SystemSupport
 
 /// Gives rights up as a worker of ffsftpd does, then tries one thing. The exit status is its errno, or 0 when it worked.
 ///
-///     sandbox-probe calls execve|ptrace|unshare|local-socket|process|thread|tcp|sendfile
+///     sandbox-probe calls execve|ptrace|unshare|local-socket|process|thread|tcp|sendfile|append|ftruncate|mmap|fallocate|fdatasync
 ///     sandbox-probe files DIRECTORY read|write|make PATH
 @main enum SandboxProbe {
     static func main() {
@@ -36,6 +36,9 @@ import SystemSupport
     private static func calls(_ verb: String) throws -> Int32 {
         let pair = try Descriptor.socketPair()
         let file = try Descriptor.open("/proc/self/exe", .read)
+        let path = "/tmp/ffs-probe-\(getpid())"
+        let journal = try Descriptor.open(CPath(path), [.readWrite, .append, .create, .exclusive], permissions: 0o600)
+        unlink(path)
         try Privileges.refuseNew()
         guard try Sandbox.restrictSystemCalls() == .enforced else { return 254 }
         switch verb {
@@ -58,8 +61,25 @@ import SystemSupport
         case "sendfile":
             guard case .bytes(100) = pair.first.send(file: file, offset: 0, count: 100) else { return 255 }
             return 0
+        // Whether a journal's descriptor can be made to write elsewhere than at the end.
+        case "append":
+            return fcntl(journal.rawValue, F_GETFL) & O_APPEND == 0 || setFlags(journal.rawValue) & O_APPEND == 0
+                ? 255 : 0
+        case "ftruncate": return ftruncate(journal.rawValue, 0) == 0 ? 0 : errno
+        case "fallocate": return posix_fallocate(journal.rawValue, 0, 4_096)
+        case "mmap":
+            return mmap(nil, 4_096, PROT_READ, MAP_SHARED, journal.rawValue, 0) == MAP_FAILED ? errno : 0
+        case "fdatasync":
+            try journal.syncData()
+            return 0
         default: return 255
         }
+    }
+
+    /// The flags after an attempt to clear them all.
+    private static func setFlags(_ number: Int32) -> Int32 {
+        _ = fcntl(number, F_SETFL, 0)
+        return fcntl(number, F_GETFL)
     }
 
     private static func files(_ directory: String, _ verb: String, _ path: String) throws -> Int32 {

@@ -15,12 +15,12 @@ import Testing
         #expect(status == 128 + 31, "SIGSYS ends who calls \(call); not \(status)")
     }
 
-    @Test(arguments: ["local-socket", "process"])
+    @Test(arguments: ["local-socket", "process", "ftruncate", "fallocate", "mmap"])
     func refuses(call: String) async throws {
         #expect(try await probe("calls", call) == Errno.notPermitted.rawValue)
     }
 
-    @Test(arguments: ["thread", "tcp", "sendfile"])
+    @Test(arguments: ["thread", "tcp", "sendfile", "append", "fdatasync"])
     func allows(call: String) async throws { #expect(try await probe("calls", call) == 0) }
 
     @Test func filesAreForReadingInOnePlace() async throws {

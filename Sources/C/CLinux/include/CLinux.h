@@ -61,6 +61,7 @@ int ffs_clone(int to, int from);                                                
 int ffs_writeback(int fd, int64_t offset, int64_t length);       // sync_file_range(2), start only
 int ffs_write_out(int fd);                                       // sync_file_range(2), start and wait
 int ffs_syncfs(int fd);
+int ffs_preallocate(int fd, int64_t size);                       // fallocate(2), the size stays
 int ffs_statvfs(int fd, struct ffs_space *out);
 int ffs_lock(int fd);                                            // flock(2), exclusive, does not wait
 int ffs_has_writer(int fd);   // 1 when anyone has the file open for writing; F_SETLEASE of fcntl(2): owner or root
