@@ -104,7 +104,7 @@ let package = Package(
         library("Model", "ConfigurationSchema", ["FFSModel"]),
 
         // Protocols: bytes in, values out. Purity exceptions: Commlink needs AES-GCM, X25519 and SHA-256
-        // (Crypto) and DES (COpenSSL); StoredFormats needs SHA-256 (Crypto).
+        // (Crypto) and DES (COpenSSL); StoredFormats and Pipeline need SHA-256 (Crypto).
         library("Protocols", "Tobj", ["FFSModel"]),
         library("Protocols", "ChangeFeed", ["FFSModel"]),
         library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed"]),
@@ -113,6 +113,7 @@ let package = Package(
         library("Protocols", "FTPProtocol", ["FFSModel"]),
         library("Protocols", "HTTPDownload", ["FFSModel"]),
         library("Protocols", "Events", ["FFSModel"]),
+        library("Protocols", "Pipeline", ["FFSModel", "Events", crypto]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
@@ -132,6 +133,7 @@ let package = Package(
                 argumentParser, lifecycle, logging, metrics, coreMetrics, unixSignals, nioCore, nioPosix, nioHTTP1,
                 yams,
             ]),
+        library("System", "Journal", ["FFSModel", "ConfigurationSchema", "Events", "SystemSupport"]),
         library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
 
         // Clients: a typed client of each service.
@@ -218,6 +220,7 @@ let package = Package(
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "Events", ["Events", "FFSModel"]),
+        tests("Protocols", "Pipeline", ["Pipeline", "Events", "FFSModel", crypto]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FFSModel"]),
         // Gives its rights up and tries what is forbidden then, for SandboxTests.
         .executableTarget(
@@ -238,6 +241,7 @@ let package = Package(
                 "DaemonKit", "ConfigurationSchema", "SystemSupport", "FFSModel", logging, coreMetrics, nioCore,
                 nioPosix,
             ]),
+        tests("System", "Journal", ["Journal", "Events", "SystemSupport", "FFSModel", "TestSupport"]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel", "TestSupport"]),
         tests(
             "Services", "AuthService",

@@ -2,7 +2,7 @@
 package enum Options {
     /// In the order of the sample file and of ffs.yaml(5).
     package static let all: [any AnyOption] =
-        Common.all + Keys.all + Auth.all + Staging.all + FTP.all + Web.all
+        Common.all + Keys.all + Auth.all + Staging.all + FTP.all + Web.all + Pipeline.all
 }
 
 extension Options {
