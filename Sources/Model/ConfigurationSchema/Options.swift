@@ -8,6 +8,10 @@ package enum Options {
 extension Options {
     /// What every daemon reads.
     package enum Common {
+        package static let nodeName = Option(
+            "node.name", LocalNode(),
+            "The name by which the other hosts know this one (ffsctl node add). Empty: the host's own name up to its first dot. The one option that differs from host to host, so leave it out of a file that all of them share."
+        )
         package static let logLevel = Option(
             "log.level", LogLevel.info, "Least severe level that is logged.")
         package static let logFormat = Option(
@@ -33,7 +37,7 @@ extension Options {
             "First port for /metrics: ffswebd takes it, then ffsauthd +1, ffsstaged +2, ffsftpd +3. 0 opens none.")
 
         package static let all: [any AnyOption] = [
-            logLevel, logFormat, logDirectory, runDirectory, stateDirectory, drainSeconds, metricsAddress,
+            nodeName, logLevel, logFormat, logDirectory, runDirectory, stateDirectory, drainSeconds, metricsAddress,
             metricsBasePort,
         ]
     }

@@ -69,6 +69,19 @@ package enum RequestType: String, Sendable, CaseIterable {
         /// The links on which the request is served.
         package let links: Set<Link>
         package let repeats: Repeats
+        /// Seconds that a client waits for the reply, other connections tried included.
+        package let timeout: Int
+        /// A question whose answer may be a while in coming, because it waits for news. It has a bound of its own and
+        /// counts against none of those that keep work short; it changes nothing, each is a question of its own, and
+        /// nobody waits for it when a connection or a daemon ends: its asker asks elsewhere.
+        package let mayWait: Bool
+
+        package init(links: Set<Link>, repeats: Repeats, timeout: Int = 120, mayWait: Bool = false) {
+            self.links = links
+            self.repeats = repeats
+            self.timeout = timeout
+            self.mayWait = mayWait
+        }
     }
 
     /// What becomes of a request that comes again under its id (ffs-commlink(7)). While the first one runs, a repeat
@@ -85,7 +98,7 @@ package enum RequestType: String, Sendable, CaseIterable {
     package var row: Row {
         let auth: Set<Link> = [.webInternal, .storageWeb, .control]
         return switch self {
-        case .ping: Row(links: Set(Link.allCases), repeats: .again)
+        case .ping: Row(links: Set(Link.allCases), repeats: .again, timeout: 30)
         case .authLogin, .authEntitlements: Row(links: auth, repeats: .again)
         case .authOrder: Row(links: auth, repeats: .known)
         case .authSession: Row(links: [.webInternal, .control], repeats: .again)

@@ -61,7 +61,8 @@ package final class CommlinkClient: RequestTransport {
                 "the request has \(bytes.count) bytes, more than commlink.document-size (\(settings.documentSize)) allows"
             )
         }
-        let deadline = NIODeadline.now() + .seconds(Int64(settings.requestTimeout))
+        let timeout = self.timeout(of: request)
+        let deadline = NIODeadline.now() + .seconds(Int64(timeout))
         var refusals = 0
         var silences = 0
         var last = LinkFailure.timeout
@@ -79,21 +80,27 @@ package final class CommlinkClient: RequestTransport {
                 last = error
                 switch error {
                 case .cancelled: throw Failure(.internal, "the request was cancelled")
-                case .timeout where link != nil: throw unreachable(error)
+                case .timeout where link != nil: throw unreachable(error, timeout)
                 case .refused:
                     refusals += 1
                     // Every port has the same keys; one more try in case they were being rotated.
-                    if refusals == 2 { throw unreachable(error) }
+                    if refusals == 2 { throw unreachable(error, timeout) }
                 case .silent:
                     // Each costs commlink.hello-timeout, and the other ports are on the same host.
                     silences += 1
-                    if silences == 2 { throw unreachable(error) }
-                case .connect where allHaveFailed(): throw unreachable(error)
+                    if silences == 2 { throw unreachable(error, timeout) }
+                case .connect where allHaveFailed(): throw unreachable(error, timeout)
                 case .connect, .turnedAway, .lost, .timeout: break
                 }
             }
         }
-        throw unreachable(last)
+        throw unreachable(last, timeout)
+    }
+
+    /// Seconds until the caller gives up on `request`.
+    private func timeout(of request: Document) -> Int {
+        let usual = RequestType(rawValue: request.type)?.row.timeout ?? RequestType.ping.row.timeout
+        return min(usual, settings.patience ?? usual)
     }
 
     /// Says close on every connection once its replies are in, and waits for that.
@@ -179,7 +186,7 @@ package final class CommlinkClient: RequestTransport {
 
     // MARK: Errors
 
-    private func unreachable(_ failure: LinkFailure) -> Failure {
+    private func unreachable(_ failure: LinkFailure, _ timeout: Int) -> Failure {
         let place = "\(host) ports \(ports.lowerBound)-\(ports.upperBound) (\(link.rawValue) link)"
         switch failure {
         case .connect(let cause):
@@ -208,7 +215,7 @@ package final class CommlinkClient: RequestTransport {
                 .unreachable, "the connections to \(place) end before the reply; see the daemon's log", cause: cause)
         case .timeout, .cancelled:
             return Failure(
-                .unreachable, "\(place) did not answer within \(settings.requestTimeout) s; see the daemon's log")
+                .unreachable, "\(place) did not answer within \(timeout) s; see the daemon's log")
         }
     }
 }

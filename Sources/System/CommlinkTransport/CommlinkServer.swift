@@ -42,7 +42,9 @@ package final class CommlinkServer: Sendable {
         var limits = TobjLimits()
         limits.size = settings.documentSize
         dispatcher = RequestDispatcher(
-            link: link, table: table, limits: limits, maximum: settings.requestsInAll, logger: logger)
+            link: link, table: table, limits: limits, maximum: settings.requestsInAll,
+            maximumWaits: settings.waitsInAll,
+            logger: logger)
         let gauge = Gauge(label: "ffs_commlink_connections", dimensions: [("link", link.rawValue)])
         registry = ConnectionRegistry(maximum: settings.maxConnections) { gauge.record($0) }
         handshakes = Counter(label: "ffs_commlink_handshakes_total", dimensions: [("link", link.rawValue)])

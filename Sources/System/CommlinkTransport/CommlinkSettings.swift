@@ -17,12 +17,16 @@ package struct CommlinkSettings: Sendable {
     package var reconnectSeconds = CommlinkLimits.seconds
     /// Seconds that a line, or the next packet of a document, may take once it has begun.
     package var progressTimeout = 30
-    /// Seconds that a client waits for a reply, reconnects included.
-    package var requestTimeout = 120
+    /// Seconds that a client waits for a reply, reconnects included, where its caller has less patience than the
+    /// catalogue (``RequestType/Row/timeout``).
+    package var patience: Int?
     /// Requests that a server works on at once for one connection; it reads no more until one is answered.
     package var requestsPerConnection = 64
     /// Requests that a server works on at once; more are answered `busy`.
     package var requestsInAll = 4_096
+    /// Questions that may wait (``RequestType/Row/mayWait``) and do, of one connection and in all; more are answered `busy`.
+    package var waitsPerConnection = 1_024
+    package var waitsInAll = 16_384
     /// Milliseconds from a refused hello to the close, the same whatever the reason.
     package var refusalDelay = 500
 

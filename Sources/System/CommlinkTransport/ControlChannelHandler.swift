@@ -60,7 +60,9 @@ final class ControlChannelHandler: ChannelInboundHandler {
         isAnswering = true
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        dispatcher.answer(line, peer: peer) { reply in loop.execute { me.value.deliver(reply) } }
+        dispatcher.answer(dispatcher.read(line), from: .init(peer: peer)) { reply in
+            loop.execute { me.value.deliver(reply) }
+        }
     }
 
     private func deliver(_ reply: [UInt8]) {

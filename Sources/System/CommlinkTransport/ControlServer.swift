@@ -29,7 +29,7 @@ package final class ControlServer: Sendable {
         logger[metadataKey: "link"] = "\(link.rawValue)"
         self.logger = logger
         dispatcher = RequestDispatcher(
-            link: link, table: table, limits: TobjLimits(), maximum: 256, logger: logger)
+            link: link, table: table, limits: TobjLimits(), maximum: 256, maximumWaits: 64, logger: logger)
     }
 
     /// Makes the socket, mode 0660. A socket that a killed daemon left is replaced; throws `configuration` when a

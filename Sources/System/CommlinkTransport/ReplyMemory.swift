@@ -22,15 +22,21 @@ final class ReplyMemory: Sendable {
         case conflict
     }
 
+    /// An id is its sender's own: two hosts may choose the same.
+    struct Key: Hashable {
+        let node: NodeName?
+        let id: RequestID
+    }
+
     private enum Entry {
         case running(fingerprint: Int, waiters: [Waiter])
         case done(fingerprint: Int, reply: [UInt8])
     }
 
     private struct State {
-        var entries: [RequestID: Entry] = [:]
+        var entries: [Key: Entry] = [:]
         /// Finished requests, oldest first.
-        var order: Deque<(id: RequestID, at: Int64)> = []
+        var order: Deque<(key: Key, at: Int64)> = []
         var bytes = 0
     }
 
@@ -49,16 +55,16 @@ final class ReplyMemory: Sendable {
     }
 
     /// `fingerprint`: a hash of the request without its trace. `now`: seconds of any clock that does not go back.
-    func admit(_ id: RequestID, fingerprint: Int, now: Int64, waiter: @autoclosure () -> Waiter) -> Admission {
+    func admit(_ key: Key, fingerprint: Int, now: Int64, waiter: @autoclosure () -> Waiter) -> Admission {
         state.withLock { state in
             forget(&state, before: now - seconds)
-            switch state.entries[id] {
+            switch state.entries[key] {
             case nil:
-                state.entries[id] = .running(fingerprint: fingerprint, waiters: [])
+                state.entries[key] = .running(fingerprint: fingerprint, waiters: [])
                 return .first
             case .running(fingerprint, var waiters):
                 waiters.append(waiter())
-                state.entries[id] = .running(fingerprint: fingerprint, waiters: waiters)
+                state.entries[key] = .running(fingerprint: fingerprint, waiters: waiters)
                 return .joined
             case .done(fingerprint, let reply):
                 return .repeated(reply)
@@ -70,16 +76,16 @@ final class ReplyMemory: Sendable {
 
     /// The reply to a request that was admitted as `first`. `keep`: false for refusals that a later repeat may
     /// turn into success (busy, draining …).
-    func finish(_ id: RequestID, reply: [UInt8], keep: Bool, now: Int64) {
+    func finish(_ key: Key, reply: [UInt8], keep: Bool, now: Int64) {
         let waiters = state.withLock { state -> [Waiter] in
-            guard case .running(let fingerprint, let waiters)? = state.entries[id] else { return [] }
+            guard case .running(let fingerprint, let waiters)? = state.entries[key] else { return [] }
             if keep {
-                state.entries[id] = .done(fingerprint: fingerprint, reply: reply)
-                state.order.append((id, now))
+                state.entries[key] = .done(fingerprint: fingerprint, reply: reply)
+                state.order.append((key, now))
                 state.bytes += reply.count
                 while state.order.count > capacity || state.bytes > byteCapacity { drop(&state) }
             } else {
-                state.entries[id] = nil
+                state.entries[key] = nil
             }
             return waiters
         }
@@ -91,7 +97,7 @@ final class ReplyMemory: Sendable {
     }
 
     private func drop(_ state: inout State) {
-        let id = state.order.removeFirst().id
-        if case .done(_, let reply)? = state.entries.removeValue(forKey: id) { state.bytes -= reply.count }
+        let key = state.order.removeFirst().key
+        if case .done(_, let reply)? = state.entries.removeValue(forKey: key) { state.bytes -= reply.count }
     }
 }

@@ -14,16 +14,21 @@ final class RequestDispatcher: Sendable {
     private let logger: Logger
     private let limits: TobjLimits
     private let maximum: Int
+    private let maximumWaits: Int
     private let running = Atomic(0)
+    private let waiting = Atomic(0)
     private let memory = ReplyMemory(capacity: 1 << 20, byteCapacity: 256 << 20)
     private let timers: [RequestType: Timer]
 
-    /// `limits.size` also bounds the replies. `maximum`: requests worked on at once; more are answered `busy`.
-    init(link: Link, table: RequestTable, limits: TobjLimits, maximum: Int, logger: Logger) {
+    /// `limits.size` also bounds the replies. `maximum`: requests worked on at once, those that may wait apart; more are answered `busy`.
+    init(
+        link: Link, table: RequestTable, limits: TobjLimits, maximum: Int, maximumWaits: Int, logger: Logger
+    ) {
         self.link = link
         self.table = table
         self.limits = limits
         self.maximum = maximum
+        self.maximumWaits = maximumWaits
         self.logger = logger
         var timers: [RequestType: Timer] = [:]
         for type in table.types { timers[type] = Self.timer(link, type.rawValue, "ok") }
@@ -36,54 +41,131 @@ final class RequestDispatcher: Sendable {
             dimensions: [("link", link.rawValue), ("type", type), ("code", code)])
     }
 
-    /// Answers one document; `deliver` is called exactly once, on any thread, with the reply's bytes.
-    func answer(_ bytes: [UInt8], peer: String, deliver: @escaping @Sendable ([UInt8]) -> Void) {
-        let request: Document
-        do { request = try parse(bytes) } catch {
-            logger.notice("request refused", metadata: ["peer": "\(peer)", "reason": "\(error)"])
-            return deliver(Document(request: "invalid", id: Self.id(in: bytes, limits)).reply(error).serialized())
+    /// Who sent a document.
+    struct Caller: Sendable {
+        let peer: String
+        var node: NodeName?
+    }
+
+    /// A document that came, read.
+    struct Arrival: Sendable {
+        let request: Result<Document, Failure>
+        /// The id, as far as there is one.
+        let id: RequestID
+        /// nil for one that the catalogue does not know.
+        let type: RequestType?
+        /// Whether it counts among the questions that may wait.
+        let mayWait: Bool
+    }
+
+    func read(_ bytes: [UInt8]) -> Arrival {
+        do {
+            let request = try parse(bytes)
+            let type = RequestType(rawValue: request.type)
+            let mayWait = type?.row.mayWait == true && bytes.count <= Self.waitSize
+            return Arrival(request: .success(request), id: request.id, type: type, mayWait: mayWait)
+        } catch {
+            return Arrival(request: .failure(error), id: Self.id(in: bytes, limits), type: nil, mayWait: false)
         }
-        let type = RequestType(rawValue: request.type)
+    }
+
+    /// Bytes of a question that may wait: many do, and each is kept meanwhile.
+    private static let waitSize = 4_096
+
+    /// The reply to one more than may wait.
+    func busy(_ arrival: Arrival) -> [UInt8] {
+        let name = arrival.type?.rawValue ?? "invalid"
+        let failure = Failure(
+            .busy, "too many questions of this connection wait for an answer; try again", retryAfter: 1)
+        return Document(request: name, id: arrival.id).reply(failure).serialized()
+    }
+
+    /// Answers one document; `deliver` is called exactly once, on any thread, with the reply's bytes.
+    /// Returns the task that does it, if one is needed: whoever hangs up cancels what waits.
+    @discardableResult
+    func answer(
+        _ arrival: Arrival, from caller: Caller, deliver: @escaping @Sendable ([UInt8]) -> Void
+    ) -> Task<Void, Never>? {
+        let request: Document
+        switch arrival.request {
+        case .success(let read): request = read
+        case .failure(let error):
+            refused(error, caller)
+            deliver(Document(request: "invalid", id: arrival.id).reply(error).serialized())
+            return nil
+        }
+        let type = arrival.type
         // An unknown type is refused, and nothing of it remembered.
         let repeats = type?.row.repeats ?? .again
-        guard repeats != .known else { return run(request, type, peer: peer) { reply, _ in deliver(reply) } }
+        // One that waits ends with its connection, so a repeat on another one cannot share its answer.
+        guard repeats != .known, !arrival.mayWait else {
+            return run(request, arrival, caller) { reply, _ in deliver(reply) }
+        }
         let now = Self.uptime()
-        switch memory.admit(request.id, fingerprint: Self.fingerprint(request), now: now, waiter: deliver) {
+        let key = ReplyMemory.Key(node: caller.node, id: request.id)
+        switch memory.admit(key, fingerprint: Self.fingerprint(request), now: now, waiter: deliver) {
         case .first: break
-        case .repeated(let reply): return deliver(reply)
-        case .joined: return
+        case .repeated(let reply):
+            deliver(reply)
+            return nil
+        case .joined: return nil
         case .conflict:
             let failure = Failure(.badRequest, "this id was used for another request; a new request needs a new id")
-            logger.notice("request refused", metadata: ["peer": "\(peer)", "reason": "\(failure)"])
-            return deliver(request.reply(failure).serialized())
+            refused(failure, caller)
+            deliver(request.reply(failure).serialized())
+            return nil
         }
-        run(request, type, peer: peer) { [memory] reply, failure in
+        return run(request, arrival, caller) { [memory] reply, failure in
             let keep = repeats == .remembered && failure?.code.isFinal ?? true
-            memory.finish(request.id, reply: reply, keep: keep, now: now)
+            memory.finish(key, reply: reply, keep: keep, now: now)
             deliver(reply)
         }
     }
 
     /// Has the handler answer; `done` is called exactly once, on any thread, with the reply and what it refuses.
     private func run(
-        _ request: Document, _ type: RequestType?, peer: String, _ done: @escaping @Sendable ([UInt8], Failure?) -> Void
-    ) {
-        guard running.add(1, ordering: .relaxed).newValue <= maximum else {
-            running.subtract(1, ordering: .relaxed)
-            let failure = Failure(.busy, "the daemon works on \(maximum) requests already; try again", retryAfter: 1)
-            return done(request.reply(failure).serialized(), failure)
+        _ request: Document, _ arrival: Arrival, _ caller: Caller,
+        _ done: @escaping @Sendable ([UInt8], Failure?) -> Void
+    ) -> Task<Void, Never>? {
+        let mayWait = arrival.mayWait
+        guard enter(mayWait) else {
+            let failure = Failure(
+                .busy, "the daemon works on \(mayWait ? maximumWaits : maximum) requests already; try again",
+                retryAfter: 1)
+            done(request.reply(failure).serialized(), failure)
+            return nil
         }
         // At once, on the connection's own thread, as far as it goes without waiting: a short request wakes no other.
-        Task.immediate { [self] in
+        return Task.immediate { [self] in
             let start = DispatchTime.now().uptimeNanoseconds
-            let answer = await table.answer(request, link: link, peer: peer) { [logger] failure, context in
+            let answer = await table.answer(request, link: link, peer: caller.peer, node: caller.node) {
+                [logger] failure, context in
                 Self.log(failure, context, request.type, logger)
             }
-            running.subtract(1, ordering: .relaxed)
+            leave(mayWait)
             let (reply, failure) = serialize(answer, to: request)
-            record(type, failure, nanoseconds: DispatchTime.now().uptimeNanoseconds - start)
+            record(arrival.type, failure, nanoseconds: DispatchTime.now().uptimeNanoseconds - start)
             done(reply, failure)
         }
+    }
+
+    private func enter(_ mayWait: Bool) -> Bool {
+        let isWithin =
+            mayWait
+            ? waiting.add(1, ordering: .relaxed).newValue <= maximumWaits
+            : running.add(1, ordering: .relaxed).newValue <= maximum
+        if !isWithin { leave(mayWait) }
+        return isWithin
+    }
+
+    private func leave(_ mayWait: Bool) {
+        if mayWait { waiting.subtract(1, ordering: .relaxed) } else { running.subtract(1, ordering: .relaxed) }
+    }
+
+    private func refused(_ failure: Failure, _ caller: Caller) {
+        var metadata: Logger.Metadata = ["peer": "\(caller.peer)", "reason": "\(failure)"]
+        if let node = caller.node { metadata["node"] = "\(node)" }
+        logger.notice("request refused", metadata: metadata)
     }
 
     private func parse(_ bytes: [UInt8]) throws(Failure) -> Document {
@@ -137,14 +219,13 @@ final class RequestDispatcher: Sendable {
             case .warning: .warning
             case .error: .error
             }
-        logger.log(
-            level: level, "request refused",
-            metadata: [
-                "link": "\(context.link.rawValue)", "peer": "\(context.peer)",
-                "type": "\(printable(type.utf8, limit: 64))",
-                "id": "\(context.id)", "trace": "\(context.trace)", "code": "\(failure.code.rawValue)",
-                "reason": "\(failure)",
-            ])
+        var metadata: Logger.Metadata = [
+            "link": "\(context.link.rawValue)", "peer": "\(context.peer)", "type": "\(printable(type.utf8, limit: 64))",
+            "id": "\(context.id)", "trace": "\(context.trace)", "code": "\(failure.code.rawValue)",
+            "reason": "\(failure)",
+        ]
+        if let node = context.node { metadata["node"] = "\(node)" }
+        logger.log(level: level, "request refused", metadata: metadata)
     }
 
     /// Seconds since boot: does not jump when an operator sets the clock.

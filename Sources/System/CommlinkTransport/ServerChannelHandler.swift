@@ -38,6 +38,9 @@ final class ServerChannelHandler: ChannelInboundHandler {
     private var isProven = false
     /// Requests whose reply is not sent yet.
     private var pending = 0
+    /// Questions that may wait, and do.
+    private var waits: [UInt64: Task<Void, Never>?] = [:]
+    private var waitCount: UInt64 = 0
     /// Whether the peer has shut its sending side.
     private var inputHasEnded = false
     /// Packets not yet written: all replies of one turn of the loop go out in one write.
@@ -68,6 +71,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if phase == .serving { noteEnd() }
         phase = .closed
+        cancelWaits()
         timer?.cancel()
         self.context = nil
     }
@@ -149,19 +153,56 @@ final class ServerChannelHandler: ChannelInboundHandler {
     }
 
     private func answer(_ document: [UInt8], _ context: ChannelHandlerContext) {
+        let arrival = owner.dispatcher.read(document)
+        guard !arrival.mayWait else { return wait(arrival, context) }
         pending += 1
         let me = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        owner.dispatcher.answer(document, peer: peer) { reply in
+        owner.dispatcher.answer(arrival, from: caller) { reply in
             if loop.inEventLoop { me.value.deliver(reply) } else { loop.execute { me.value.deliver(reply) } }
         }
+    }
+
+    private var caller: RequestDispatcher.Caller { .init(peer: peer) }
+
+    private func wait(_ arrival: RequestDispatcher.Arrival, _ context: ChannelHandlerContext) {
+        guard waits.count < owner.settings.waitsPerConnection else {
+            return send(owner.dispatcher.busy(arrival), context)
+        }
+        waitCount += 1
+        let number = waitCount
+        waits.updateValue(nil, forKey: number)
+        let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        let task = owner.dispatcher.answer(arrival, from: caller) { reply in
+            // Never before the task is noted.
+            loop.execute { me.value.deliver(reply, toWait: number) }
+        }
+        waits.updateValue(task, forKey: number)
+    }
+
+    private func deliver(_ reply: [UInt8], toWait number: UInt64) {
+        guard waits.removeValue(forKey: number) != nil, let context else { return }
+        guard phase == .serving || phase == .finishing else { return }
+        send(reply, context)
+    }
+
+    /// Nobody hears the answers: whoever asked does so again elsewhere.
+    private func cancelWaits() {
+        let ended = waits
+        waits = [:]
+        for task in ended.values { task?.cancel() }
+    }
+
+    private func send(_ reply: [UInt8], _ context: ChannelHandlerContext) {
+        do { try connection.send(reply, random: &random, into: &output) } catch { return refuse(error, context) }
+        scheduleFlush(context)
     }
 
     private func deliver(_ reply: [UInt8]) {
         pending -= 1
         guard let context, phase == .serving || phase == .finishing else { return }
-        do { try connection.send(reply, random: &random, into: &output) } catch { return refuse(error, context) }
-        scheduleFlush(context)
+        send(reply, context)
         finishIfIdle(context)
         // A full connection has requests waiting in its buffer.
         if pending == owner.settings.requestsPerConnection - 1 { proceed(context) }
@@ -195,6 +236,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
         guard connection.bag != nil else { return close(context) }
         phase = .finishing
         stopTimer()
+        cancelWaits()
         finishIfIdle(context)
     }
 
@@ -251,6 +293,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
         guard phase != .closed else { return }
         phase = .closed
         stopTimer()
+        cancelWaits()
         context.close(promise: nil)
     }
 

@@ -5,9 +5,15 @@ import Testing
 
 @Suite("the memory of replies")
 struct ReplyMemoryTests {
-    private func admit(_ memory: ReplyMemory, _ id: UInt64, at now: Int64 = 0, fingerprint: Int = 1) -> String {
+    private func key(_ id: UInt64, _ node: NodeName? = nil) -> ReplyMemory.Key {
+        ReplyMemory.Key(node: node, id: RequestID(high: 0, low: id))
+    }
+
+    private func admit(
+        _ memory: ReplyMemory, _ id: UInt64, of node: NodeName? = nil, at now: Int64 = 0, fingerprint: Int = 1
+    ) -> String {
         switch memory.admit(
-            RequestID(high: 0, low: id), fingerprint: fingerprint, now: now, waiter: { _ in })
+            key(id, node), fingerprint: fingerprint, now: now, waiter: { _ in })
         {
         case .first: "first"
         case .repeated(let reply): String(decoding: reply, as: UTF8.self)
@@ -17,7 +23,7 @@ struct ReplyMemoryTests {
     }
 
     private func finish(_ memory: ReplyMemory, _ id: UInt64, _ reply: String, keep: Bool = true, at now: Int64 = 0) {
-        memory.finish(RequestID(high: 0, low: id), reply: Array(reply.utf8), keep: keep, now: now)
+        memory.finish(key(id), reply: Array(reply.utf8), keep: keep, now: now)
     }
 
     @Test("first, joined, repeated, conflict")
@@ -32,6 +38,16 @@ struct ReplyMemoryTests {
         #expect(admit(memory, 2) == "first")
         finish(memory, 2, "busy", keep: false)
         #expect(admit(memory, 2) == "first")
+    }
+
+    @Test("an id is its sender's: two hosts that choose the same one ask for two things")
+    func nodes() throws {
+        let memory = ReplyMemory(capacity: 10, byteCapacity: 1_000)
+        let nodes = [nil, try NodeName("storage-1"), try NodeName("storage-2")]
+        for node in nodes { #expect(admit(memory, 1, of: node) == "first") }
+        finish(memory, 1, "a")
+        #expect(admit(memory, 1) == "a")
+        for node in nodes.dropFirst() { #expect(admit(memory, 1, of: node) == "joined") }
     }
 
     @Test("a day, no longer")

@@ -155,7 +155,7 @@ struct LiveChecks: Sendable {
                 directory: configuration[Options.Keys.directory], link: ask.link, allowTestKeys: true, logger: silent)
             var settings = CommlinkSettings(configuration)
             settings.helloTimeout = 1
-            settings.requestTimeout = Self.requestSeconds
+            settings.patience = Self.requestSeconds
             let client = CommlinkClient(
                 link: ask.link, host: host, ports: ask.ports, bags: bags, settings: settings, logger: silent)
             let before = SystemClock.now()

@@ -113,7 +113,7 @@ private final class RunningGate: Sendable {
         self.channel = channel
         bags = KeyBagStore(link: .storageWeb, current: try Self.bag(plan))
         var settings = CommlinkSettings(configuration)
-        settings.requestTimeout = 8
+        settings.patience = 8
         settings.helloTimeout = min(settings.helloTimeout, 3)
         // Each port that fails, every two seconds for as long as an outage lasts, is no news: the outage is told once.
         var quiet = log
