@@ -1,4 +1,5 @@
 import ConfigurationSchema
+import FFSModel
 import Testing
 
 @Suite struct OptionTests {
