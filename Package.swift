@@ -232,8 +232,8 @@ let package = Package(
         tests(
             "System", "CommlinkTransport",
             [
-                "CommlinkTransport", "Commlink", "Requests", "Tobj", "FFSModel", "TestSupport", nioCore, nioPosix,
-                logging,
+                "CommlinkTransport", "Commlink", "ChangeFeed", "Requests", "Tobj", "FFSModel", "TestSupport", nioCore,
+                nioPosix, logging,
             ]),
         tests(
             "System", "DaemonKit",

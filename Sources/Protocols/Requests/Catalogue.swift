@@ -108,7 +108,8 @@ package enum RequestType: String, Sendable, CaseIterable {
         case .stageExtend, .stageRevoke: Row(links: [.webStorage, .control], repeats: .remembered)
         case .stageList: Row(links: [.webStorage, .control], repeats: .again)
         // Acknowledged is acknowledged, however often.
-        case .feedNext, .feedAcknowledge, .orderCheck: Row(links: auth, repeats: .again)
+        case .feedNext: Row(links: auth, repeats: .again, timeout: 90, mayWait: true)
+        case .feedAcknowledge, .orderCheck: Row(links: auth, repeats: .again)
         case .outboxNext, .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
         case .customerList, .productList, .entitlementList, .orderList, .nodeList, .feedStatus, .daemonStatus, .ftpWho,
             .ftpLimits:
