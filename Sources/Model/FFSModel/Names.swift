@@ -82,6 +82,14 @@ package struct NodeName: Name {
     package init(validated text: String) { self.text = text }
 }
 
+/// Who sells contents to customers in their own name, such as `parts-direct`.
+package struct RetailerName: Name {
+    package let text: String
+    package static var noun: String { "retailer name" }
+    package static func allows(_ byte: UInt8) -> Bool { byte.isASCIILetterOrDigit || "._-".utf8.contains(byte) }
+    package init(validated text: String) { self.text = text }
+}
+
 /// A staged account's identifier, which is also its login and its directory's name:
 /// 16 characters of lower-case base32 (RFC 4648 §6 alphabet), 80 random bits.
 package struct AccountID: Name {

@@ -19,7 +19,9 @@ package struct Fields: Sendable {
 
     /// Refuses fields outside `names`, a second one of a name that is no list's, and attributes that a field does not have:
     /// nothing that was sent is ignored.
-    package func allowOnly(_ names: Set<String>) throws(Failure) {
+    ///
+    /// - Parameter manifests: whether an item may name its manifest (``manifests()``).
+    package func allowOnly(_ names: Set<String>, manifests: Bool = false) throws(Failure) {
         var seen: Set<String> = []
         for element in elements {
             guard names.contains(element.name) else {
@@ -28,7 +30,10 @@ package struct Fields: Sendable {
             guard seen.insert(element.name).inserted || Self.lists.contains(element.name) else {
                 throw Failure(.badRequest, "\(context): <\(element.name)> stands twice")
             }
-            for attribute in element.attributes { try Self.check(attribute, of: element, context) }
+            for attribute in element.attributes
+            where !(manifests && element.name == "item" && attribute.name == "manifest") {
+                try Self.check(attribute, of: element, context)
+            }
         }
     }
 
@@ -120,6 +125,20 @@ package struct Fields: Sendable {
         guard !items.isEmpty else { throw Failure(.badRequest, "\(context) needs at least one <item>") }
         return items
     }
+
+    /// What the `manifest` attributes of the items say: the SHA-256 of the version's manifest, which is its content.
+    /// Items without one are not in it.
+    package func manifests() throws(Failure) -> [Item: ContentDigest] {
+        var manifests: [Item: ContentDigest] = [:]
+        for element in all("item") {
+            guard let value = element.attribute("manifest") else { continue }
+            guard let digest = ContentDigest(hex: value) else {
+                throw Failure(.badRequest, "\(context): <item>: its manifest is not 64 hexadecimal digits")
+            }
+            manifests[try Item(element, of: context)] = digest
+        }
+        return manifests
+    }
 }
 
 extension Item {
@@ -131,8 +150,15 @@ extension Item {
         } catch { throw Failure(.badRequest, "\(context): <item>: \(error)") }
     }
 
-    package var element: Element {
-        Element("item", [.init("product", product.text.utf8), .init("version", version.text.utf8)])
+    package var element: Element { element(manifest: nil) }
+
+    /// `<item product="…" version="…" manifest="…"/>`; without the last where that is not known.
+    package func element(manifest: ContentDigest?) -> Element {
+        var attributes: [Element.Attribute] = [
+            .init("product", product.text.utf8), .init("version", version.text.utf8),
+        ]
+        if let manifest { attributes.append(.init("manifest", manifest.hex)) }
+        return Element("item", attributes)
     }
 }
 

@@ -17,7 +17,7 @@ extension StagingEngine {
         try check(lifetime: lifetime)
         return try await scheduler.run { [self] () throws(Failure) in
             let record = try keeper.changing { () throws(Failure) in
-                let record = try living(account).extended(to: clock.now() + Int64(lifetime))
+                let record = try living(account).extended(to: clock.now() + Int64(lifetime), at: clock.now())
                 do throws(SystemError) { try store.rewrite(record) } catch {
                     // The new record may be in place and only not known to be on disk.
                     if case .live(let present)? = try? store.find(account) { index.add(present) }

@@ -22,13 +22,13 @@ import Testing
         #expect(record.admits(link: link, at: evening + -1))
         #expect(!record.admits(link: link, at: evening))
         #expect(!record.withdrawn(at: evening + -10, policy: .finish).admits(link: link, at: evening + -5))
-        #expect(record.extended(to: evening + 900_000).admits(link: link, at: evening + -1))
+        #expect(record.extended(to: evening + 900_000, at: record.created).admits(link: link, at: evening + -1))
     }
 
     @Test func neverOutlivesTheAccount() throws {
         let link = record.link(until: record.expires + 1_000)
         #expect(link.expires == record.expires)
-        #expect(!record.extended(to: evening).admits(link: link, at: evening))
+        #expect(!record.extended(to: evening, at: record.created).admits(link: link, at: evening))
     }
 
     /// Account, time and password each change the code.

@@ -44,7 +44,8 @@ import Testing
         // Extended by another record under the same name.
         let place = fixture.directory("\(fixture.account)/record")
         let record = try AccountRecord(bytes: Array(Data(contentsOf: URL(fileURLWithPath: place))))
-        try Data(record.extended(to: now + 1_000).serialized()).write(to: URL(fileURLWithPath: place), options: .atomic)
+        try Data(record.extended(to: now + 1_000, at: now).serialized()).write(
+            to: URL(fileURLWithPath: place), options: .atomic)
         store.watch(now: now + 200, second: 2)
         #expect(account.ended == nil)
         store.watch(now: now + 1_000, second: 3)
