@@ -19,14 +19,16 @@ package struct StagingClient: Sendable {
     }
 
     /// Builds and publishes the account of an order, or gives it again with its password: an order has one account,
-    /// whoever asks for it, however often and with which lifetime. Throws `gone` once that has ended.
+    /// whoever asks for it, however often and with which lifetime. Throws `gone` once that has ended, `not-found` where the
+    /// storage host does not have just the content that was ordered.
     package func create(
-        for order: Int, _ customer: CustomerName, items: [Item], lifetime: Int, policy: ExpiryPolicy,
-        trace: TraceID? = nil
+        for order: AuthOrder.Reply, _ customer: CustomerName, items: [Item], lifetime: Int, trace: TraceID? = nil
     ) async throws(Failure) -> StagedAccount {
         try await create(
-            StageCreate(customer: customer, items: items, lifetime: lifetime, policy: policy, order: order),
-            id: .derived(from: ["the account of an order", customer.text, "\(order)"]), trace: trace)
+            StageCreate(
+                customer: customer, items: items, lifetime: lifetime, policy: order.policy, order: order.order,
+                terms: order.terms, position: order.position),
+            id: .derived(from: ["the account of an order", customer.text, "\(order.order)"]), trace: trace)
     }
 
     /// Moves the expiry to `lifetime` seconds from now.

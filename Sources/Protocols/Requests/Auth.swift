@@ -311,9 +311,15 @@ package struct AuthOrder: RequestMessage {
         package let until: Timestamp?
         /// The change feed's position in the snapshot in which this was allowed; nil from an older ffsauthd.
         package let position: FeedPosition?
+        /// For `stage.create`: what exactly was ordered, an `<item>` for each.
+        package let terms: AccountTerms
 
-        package init(order: Int, policy: ExpiryPolicy, until: Timestamp?, position: FeedPosition? = nil) {
+        package init(
+            order: Int, policy: ExpiryPolicy, until: Timestamp?, position: FeedPosition? = nil,
+            terms: AccountTerms = AccountTerms()
+        ) {
             self.position = position
+            self.terms = terms
             self.order = order
             self.policy = policy
             self.until = until
@@ -324,13 +330,15 @@ package struct AuthOrder: RequestMessage {
             policy = try fields.value("policy", ExpiryPolicy.init)
             until = fields.optional("until") == nil ? nil : try fields.timestamp("until")
             position = fields.optional("feed") == nil ? nil : try fields.value("feed") { FeedPosition($0) }
+            terms = try AccountTerms(fields: fields)
         }
 
         package var body: [Element] {
             var body: [Element] = [.field("order", order), .field("policy", policy)]
             if let until { body.append(.field("until", until)) }
             if let position { body.append(.field("feed", position)) }
-            return body
+            let items = terms.manifests.sorted { $0.key.folder < $1.key.folder }
+            return body + items.map { $0.key.element(manifest: $0.value) } + terms.body
         }
     }
 

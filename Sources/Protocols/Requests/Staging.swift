@@ -1,10 +1,11 @@
+package import ChangeFeed
 package import FFSModel
 package import Tobj
 
 /// `stage.create`: builds and publishes an account. The same request id always gives the same account.
 ///
-///     <customer>acme</customer> <item product="ignite-ux" version="C.7.24"/>+ <ttl unit="s">86400</ttl>
-///     <policy>finish</policy>? <order>17</order>?
+///     <customer>acme</customer> <item product="ignite-ux" version="C.7.24" manifest="…"?/>+ <ttl unit="s">86400</ttl>
+///     <policy>finish</policy>? <order>17</order>? <feed>17-00f1e2d3c4b5a697</feed>? and the rest of ``AccountTerms``
 package struct StageCreate: RequestMessage {
     package typealias Reply = StagedAccount
     package static var type: RequestType { .stageCreate }
@@ -15,30 +16,45 @@ package struct StageCreate: RequestMessage {
     package let policy: ExpiryPolicy
     /// The order it fulfils; 0 when there is none.
     package let order: Int
+    /// Of the order. An item with a manifest is staged from that content, or not at all.
+    package let terms: AccountTerms
+    /// The change feed's position in the snapshot in which the order was allowed: a host that has applied nothing behind it need
+    /// not ask whether that still holds.
+    package let position: FeedPosition?
 
-    package init(customer: CustomerName, items: [Item], lifetime: Int, policy: ExpiryPolicy = .finish, order: Int = 0) {
+    package init(
+        customer: CustomerName, items: [Item], lifetime: Int, policy: ExpiryPolicy = .finish, order: Int = 0,
+        terms: AccountTerms = AccountTerms(), position: FeedPosition? = nil
+    ) {
         self.customer = customer
         self.items = items
         self.lifetime = lifetime
         self.policy = policy
         self.order = order
+        self.terms = terms
+        self.position = position
     }
 
     package init(fields: Fields) throws(Failure) {
-        try fields.allowOnly(["customer", "item", "ttl", "policy", "order"])
+        try fields.allowOnly(
+            AccountTerms.fields.union(["customer", "item", "ttl", "policy", "order", "feed"]), manifests: true)
         customer = try fields.name("customer")
         items = try fields.items()
         lifetime = try fields.integer("ttl", in: 1...31_536_000)
         policy = fields.optional("policy") == nil ? .finish : try fields.value("policy", ExpiryPolicy.init)
         order = fields.optional("order") == nil ? 0 : try fields.integer("order", in: 0...Int.max)
+        terms = try AccountTerms(fields: fields)
+        position = fields.optional("feed") == nil ? nil : try fields.value("feed") { FeedPosition($0) }
     }
 
     package var body: [Element] {
-        var body: [Element] = [.field("customer", customer)] + items.map(\.element)
+        var body: [Element] = [.field("customer", customer)]
+        body += items.map { $0.element(manifest: terms.manifests[$0]) }
         body.append(.field("ttl", lifetime, unit: "s"))
         body.append(.field("policy", policy))
         if order > 0 { body.append(.field("order", order)) }
-        return body
+        if let position { body.append(.field("feed", position)) }
+        return body + terms.body
     }
 }
 

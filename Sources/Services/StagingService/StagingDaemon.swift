@@ -105,7 +105,7 @@ extension StagingEngine {
         var table = RequestTable(daemon: daemon, version: version, clock: clock.now)
         table.on(StageCreate.self) { [self] request, context in
             let start = SystemClock.monotonic()
-            let account = try await create(request, id: context.id)
+            let account = try await create(request, id: context.id, trace: context.trace)
             let elapsed = SystemClock.monotonic() - start
             Timer(label: "ffs_staging_seconds").recordNanoseconds(elapsed)
             Counter(label: "ffs_accounts_staged_total").increment()

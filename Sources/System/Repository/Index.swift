@@ -65,15 +65,19 @@ extension Repository {
         do { return try Manifest.head(start, limit: files) } catch { throw Self.damaged(item, error) }
     }
 
-    /// The manifest behind an opened index entry.
+    /// The manifest behind an opened index entry, and its digest, which names the content.
     ///
     /// - Throws: `corrupt`, naming the version, when its bytes are no manifest.
-    package func manifest(of item: Item, _ entry: borrowing Descriptor) throws(Failure) -> Manifest {
+    package func manifest(
+        of item: Item, _ entry: borrowing Descriptor
+    ) throws(Failure) -> (manifest: Manifest, digest: ContentDigest) {
         let bytes: [UInt8]?
         do { bytes = try entry.readAll(limit: Self.manifestSizeLimit) } catch {
             throw error.failure("cannot read the manifest of \(item.product) \(item.version)")
         }
-        do { return try Manifest(bytes: bytes ?? []) } catch { throw Self.damaged(item, error) }
+        do { return (try Manifest(bytes: bytes ?? []), .sha256(of: bytes ?? [])) } catch {
+            throw Self.damaged(item, error)
+        }
     }
 
     private static func damaged(_ item: Item, _ error: ManifestError) -> Failure {
@@ -85,7 +89,7 @@ extension Repository {
 
     /// The version's list of files. Throws `not-found`, or `corrupt` when it is damaged.
     package func manifest(of item: Item) throws(Failure) -> Manifest {
-        do { return try manifest(of: item, try openVersion(item)) } catch let error as SystemError {
+        do { return try manifest(of: item, try openVersion(item)).manifest } catch let error as SystemError {
             throw Self.missing(item, error)
         } catch let failure as Failure { throw failure } catch { throw Failure(.internal, "\(error)") }
     }

@@ -59,6 +59,13 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
         try roundTrip(
             AuthOrder(customer: acme, generation: 0, items: [item], source: "192.0.2.1"),
             AuthOrder.Reply(order: 1, policy: .finish, until: now, position: FeedPosition(number: 5, nonce: .max)))
+        let terms = AccountTerms(
+            manifests: [item: manifest], retailer: try RetailerName("parts-direct"), level: 4, isMetered: true)
+        try roundTrip(
+            AuthOrder(customer: acme, items: [item], source: "-"),
+            AuthOrder.Reply(order: 1, policy: .cut, until: nil, terms: terms))
+        let reply = AuthOrder.Reply(order: 1, policy: .cut, until: nil, terms: terms)
+        #expect(try AuthOrder.Reply(fields: Fields(reply.body, of: "auth.order")).terms == terms)
     }
 
     @Test func feedAndOutbox() throws {

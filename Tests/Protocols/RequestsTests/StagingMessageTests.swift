@@ -1,3 +1,4 @@
+import ChangeFeed
 import FFSModel
 import Requests
 import Testing
@@ -39,6 +40,14 @@ import Tobj
     @Test func create() throws {
         let full = try roundTrip(
             StageCreate(customer: acme, items: [item, item], lifetime: 86_400, policy: .cut, order: 17), staged)
+        let terms = AccountTerms(
+            manifests: [item: staged.files[0].digest], retailer: try RetailerName("parts-direct"), level: 4,
+            isMetered: true)
+        let position = FeedPosition(number: 5, nonce: 6)
+        let pinned = try roundTrip(
+            StageCreate(customer: acme, items: [item], lifetime: 60, terms: terms, position: position), staged)
+        #expect(pinned.position == position)
+        #expect(pinned.terms == terms)
         #expect(full.items.count == 2 && full.lifetime == 86_400 && full.policy == .cut && full.order == 17)
         // As the specification's example writes it.
         let plain = try StageCreate(
@@ -78,6 +87,8 @@ import Tobj
             ("<customer>acme</customer><item product=\"p\" version=\"1\"/>", "ttl"),
             ("<customer>acme</customer><item product=\"p\" version=\"1\"/><ttl>0</ttl>", "ttl"),
             ("<customer>acme</customer><item product=\"p\" version=\"1\"/><ttl>31536001</ttl>", "ttl"),
+            ("<customer>acme</customer><item product=\"p\" version=\"1\" manifest=\"0\"/><ttl>1</ttl>", "item"),
+            ("<customer>acme</customer><item product=\"p\" version=\"1\"/><ttl>1</ttl><level>5</level>", "level"),
             ("<customer>acme</customer><item product=\"..\" version=\"1\"/><ttl>1</ttl>", "item"),
             ("<customer>acme</customer><item product=\"p\" version=\"1/2\"/><ttl>1</ttl>", "item"),
             ("<customer>a&#xA;b</customer><item product=\"p\" version=\"1\"/><ttl>1</ttl>", "customer"),

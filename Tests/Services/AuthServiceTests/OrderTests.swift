@@ -22,6 +22,7 @@ import Tobj
 
         #expect(try await harness.web.entitlements(of: acme).map(\.item) == [newer, tool])
         let reply = try await harness.order(acme, [tool, newer])
+        #expect(reply.terms.manifests == [tool: digest("tool", "1", 0), newer: digest("tool", "2", 0)])
         #expect(reply.policy == .grace(seconds: 30))
         #expect(reply.until == until)
         for items in [[secret], [tool, secret], [Item(product: tool.product, version: try VersionName("3"))]] {

@@ -36,6 +36,39 @@ import Testing
         #expect(try await fixture.engine.status(account.account).files == account.files)
     }
 
+    /// So that every event about the account can say where it comes from.
+    @Test func theRecordSaysWhereTheAccountComesFrom() async throws {
+        let fixture = try StagingFixture()
+        try fixture.publish(["a": "1"])
+        let manifest = ContentDigest.sha256(
+            of: Array(try Files.read("\(fixture.settings.repository)/index/tool/1.0").utf8))
+        let terms = AccountTerms(
+            manifests: [StagingFixture.item(): manifest], retailer: try RetailerName("shop"), level: 3, isMetered: true)
+        let trace = TraceID.random()
+        let account = try await fixture.engine.create(
+            StageCreate(
+                customer: try CustomerName("acme"), items: [StagingFixture.item()], lifetime: 60, terms: terms),
+            id: .random(), trace: trace)
+        let origin = AccountRecord.Origin(
+            trace: trace, manifests: terms.manifests, retailer: terms.retailer, level: 3, isMetered: true)
+        #expect(try fixture.record(account.account).origin == origin)
+        _ = try await fixture.engine.extend(account.account, lifetime: 120)
+        #expect(try fixture.record(account.account).origin == origin)
+    }
+
+    @Test func onlyTheContentThatWasOrderedIsStaged() async throws {
+        let fixture = try StagingFixture()
+        try fixture.publish(["a": "1"])
+        let error = await #expect(throws: Failure.self) {
+            try await fixture.engine.create(
+                StageCreate(
+                    customer: try CustomerName("acme"), items: [StagingFixture.item()], lifetime: 60,
+                    terms: AccountTerms(manifests: [StagingFixture.item(): .sha256(of: [])])), id: .random())
+        }
+        #expect(error?.code == .notFound && error?.text.contains("product publish --replace") == true)
+        #expect(try fixture.accounts().isEmpty && Files.names(in: fixture.area(".building")).isEmpty)
+    }
+
     @Test func severalVersionsShareAnAccount() async throws {
         let fixture = try StagingFixture()
         try fixture.publish(["a": "1"], as: StagingFixture.item("zeta"))

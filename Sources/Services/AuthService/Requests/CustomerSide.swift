@@ -133,7 +133,10 @@ extension AuthService {
                     NewOrder(
                         customer: message.customer, items: offers, placed: now, source: message.source, policy: policy,
                         until: until, trace: context.trace))
-            let reply = AuthOrder.Reply(order: number, policy: policy, until: until)
+            let manifests = offers.map { ($0.entitlement.item, $0.manifest) }
+            let reply = AuthOrder.Reply(
+                order: number, policy: policy, until: until,
+                terms: AccountTerms(manifests: Dictionary(manifests) { first, _ in first }))
             // What was resumed is found again the same way, not longer than its order lets it.
             if held == nil { try Self.remember(reply, to: message, context, at: now, db) }
             return (reply, held == nil)

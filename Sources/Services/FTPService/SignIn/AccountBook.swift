@@ -169,7 +169,7 @@ package actor AccountBook {
             guard life > 0 else { break }
             do throws(Failure) {
                 let account = try await staging.create(
-                    for: order.order, customer, items: items, lifetime: life, policy: order.policy, trace: trace)
+                    for: order, customer, items: items, lifetime: life, trace: trace)
                 let isBounded = until.map { $0 <= account.expires } ?? false
                 return Held(
                     offers: offers, account: account.account, order: order.order,

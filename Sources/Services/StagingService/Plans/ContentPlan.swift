@@ -26,6 +26,8 @@ final class ContentPlan: Sendable {
     }
 
     let item: Item
+    /// SHA-256 of the manifest: the content.
+    let manifest: ContentDigest
     let fileCount: Int
     /// Bytes of all files.
     let bytes: Int
@@ -45,10 +47,11 @@ final class ContentPlan: Sendable {
 
     /// - Throws: `corrupt` when the manifest is damaged or an object is missing or of the wrong size.
     init(
-        item: Item, opened: consuming Descriptor, manifest: Manifest, sumsDigest: ContentDigest,
-        repository: Repository
+        item: Item, opened: consuming Descriptor, manifest: Manifest, digest: ContentDigest,
+        sumsDigest: ContentDigest, repository: Repository
     ) throws(Failure) {
         self.item = item
+        self.manifest = digest
         fileCount = manifest.rows.count
         bytes = manifest.totalSize
         do { entry = try opened.status() } catch { throw error.failure("cannot look at the manifest") }

@@ -83,12 +83,13 @@ final class PlanCache: Sendable {
     private func load(_ item: Item) throws(Failure) -> ContentPlan {
         let opened: Descriptor
         do { opened = try repository.openVersion(item) } catch { throw Repository.missing(item, error) }
-        let manifest = try repository.manifest(of: item, opened)
+        let (manifest, manifestDigest) = try repository.manifest(of: item, opened)
         let sums = ChecksumFile.render(manifest, folder: item.folder)
         let digest = ContentDigest.sha256(of: sums)
         try linker.store(sums, as: digest, modified: clock())
         let plan = try ContentPlan(
-            item: item, opened: opened, manifest: manifest, sumsDigest: digest, repository: repository)
+            item: item, opened: opened, manifest: manifest, digest: manifestDigest, sumsDigest: digest,
+            repository: repository)
         remember(plan)
         return plan
     }

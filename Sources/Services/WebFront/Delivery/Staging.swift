@@ -26,8 +26,8 @@ extension WebFront {
         let wish = ["web order", customer.text, key ?? RequestID.random().description]
         let order = try await place(items, lifetime: lifetime, id: .derived(from: wish), session, visit)
         let account = try await staging.create(
-            for: order.order, customer, items: items, lifetime: try bounded(lifetime, until: order.until),
-            policy: order.policy, trace: visit.trace)
+            for: order, customer, items: items, lifetime: try bounded(lifetime, until: order.until),
+            trace: visit.trace)
         log.info(
             "staged",
             metadata: [
