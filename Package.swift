@@ -104,7 +104,7 @@ let package = Package(
         library("Model", "ConfigurationSchema", ["FFSModel"]),
 
         // Protocols: bytes in, values out. Purity exceptions: Commlink needs AES-GCM, X25519 and SHA-256
-        // (Crypto) and DES (COpenSSL); StoredFormats and Pipeline need SHA-256 (Crypto).
+        // (Crypto) and DES (COpenSSL); StoredFormats and Pipeline need SHA-256, Transparency that and Ed25519 (Crypto).
         library("Protocols", "Tobj", ["FFSModel"]),
         library("Protocols", "ChangeFeed", ["FFSModel"]),
         library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed"]),
@@ -114,6 +114,7 @@ let package = Package(
         library("Protocols", "HTTPDownload", ["FFSModel"]),
         library("Protocols", "Events", ["FFSModel"]),
         library("Protocols", "Pipeline", ["FFSModel", "Events", crypto]),
+        library("Protocols", "Transparency", ["FFSModel", "Events", crypto]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
@@ -221,6 +222,7 @@ let package = Package(
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "Events", ["Events", "FFSModel"]),
         tests("Protocols", "Pipeline", ["Pipeline", "Events", "FFSModel", crypto]),
+        tests("Protocols", "Transparency", ["Transparency", "Events", "FFSModel"]),
         tests("Protocols", "HTTPDownload", ["HTTPDownload", "FFSModel"]),
         // Gives its rights up and tries what is forbidden then, for SandboxTests.
         .executableTarget(

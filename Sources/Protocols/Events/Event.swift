@@ -53,7 +53,9 @@ package struct Event: Sendable, Hashable {
     }
 
     /// Throws what is wrong with bytes that ``record`` would not have made: a poison message.
-    package init(record: some RandomAccessCollection<UInt8>) throws(EventError) {
+    ///
+    /// - Parameter isStripped: whether personal fields may be missing, as in the log.
+    package init(record: some RandomAccessCollection<UInt8>, isStripped: Bool = false) throws(EventError) {
         var reader = Reader(rest: ArraySlice(record))
         guard reader.rest.count <= Self.longest else { throw .tooLong }
         guard try reader.take(1).first == EventEncoder.format else { throw .format }
@@ -72,7 +74,10 @@ package struct Event: Sendable, Hashable {
             last = field
             fields[field] = Array(try reader.take(try reader.length()))
         }
-        if let row = EventType.rows[type], let missing = row.required.subtracting(fields.keys).min() {
+        let excused = isStripped ? EventField.personal : []
+        if let row = EventType.rows[type],
+            let missing = row.required.subtracting(excused).subtracting(fields.keys).min()
+        {
             throw .missing(missing)
         }
     }

@@ -21,6 +21,7 @@ struct LayerTests {
         "Commlink": ["Crypto", "COpenSSL"],
         "StoredFormats": ["Crypto"],
         "Pipeline": ["Crypto"],
+        "Transparency": ["Crypto"],
     ]
 
     /// Who may call the C targets.
