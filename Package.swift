@@ -135,6 +135,7 @@ let package = Package(
                 yams,
             ]),
         library("System", "Journal", ["FFSModel", "ConfigurationSchema", "Events", "SystemSupport"]),
+        library("System", "Databases", ["FFSModel", "SystemSupport", grdb]),
         library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
 
         // Clients: a typed client of each service.
@@ -145,7 +146,7 @@ let package = Package(
             "Services", "AuthService",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "DaemonKit",
-                "SystemSupport",
+                "Databases", "SystemSupport",
                 "CCrypt", deque, grdb, logging, metrics, lifecycle, crypto,
             ]),
         library(
@@ -244,6 +245,7 @@ let package = Package(
                 nioPosix,
             ]),
         tests("System", "Journal", ["Journal", "Events", "SystemSupport", "FFSModel", "TestSupport"]),
+        tests("System", "Databases", ["Databases", "SystemSupport", "FFSModel", "TestSupport", grdb]),
         tests("System", "Repository", ["Repository", "StoredFormats", "SystemSupport", "FFSModel", "TestSupport"]),
         tests(
             "Services", "AuthService",

@@ -1,5 +1,6 @@
 package import ConfigurationSchema
 package import DaemonKit
+import Databases
 import FFSModel
 import Logging
 package import Requests
@@ -19,7 +20,7 @@ package struct AuthDaemon: Daemon {
     /// Makes the database's directory while still root, as its parent is root's.
     package static func prepare(_ environment: DaemonEnvironment) throws {
         let path = databasePath(environment.configuration)
-        try PrivateFile.createDirectory(SQLiteMasterDatabase.directory(of: path), owner: try owner(environment))
+        try PrivateFile.createDirectory(SQLiteFile.directory(of: path), owner: try owner(environment))
     }
 
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
@@ -88,21 +89,7 @@ extension AuthDaemon {
     private static func checkDatabase(_ environment: DaemonEnvironment) -> CheckFinding {
         let path = databasePath(environment.configuration)
         do {
-            let owner = try owner(environment)
-            let directory = SQLiteMasterDatabase.directory(of: path)
-            guard try PrivateFile.verifyDirectory(directory, owner: owner) else {
-                let parent = SQLiteMasterDatabase.directory(of: directory)
-                guard Descriptor.isThere(parent) else {
-                    return CheckFinding(
-                        .error, "auth.database",
-                        "there is no directory \(parent); create it (install.sh install does) or set state.directory")
-                }
-                return CheckFinding(.ok, "auth.database", "\(path) will be made")
-            }
-            var exists = false
-            for file in [path, path + "-wal", path + "-shm"] {
-                exists = try PrivateFile.verify(file, owner: owner) || exists
-            }
+            let exists = try SQLiteFile.verify(path, owner: try owner(environment))
             return CheckFinding(.ok, "auth.database", exists ? path : "\(path) will be made")
         } catch { return CheckFinding(.error, "auth.database", error.text) }
     }
