@@ -11,6 +11,7 @@ import hashlib
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -23,8 +24,34 @@ def utc(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def make_account(folder, area):
-    """The tree and the record that make an account."""
+def index(root, digests):
+    """What each folder holds, as staging writes it (docs/formats.md, "Index"); `digests`: by path below the root."""
+    folders = []
+    for place, names, files in os.walk(root):
+        block = b""
+        path = os.fsencode(os.path.relpath(place, root)) if place != str(root) else b""
+        for name in sorted(os.fsencode(name) for name in names + files):
+            inner = path + b"/" + name if path else name
+            status = os.lstat(os.path.join(os.fsencode(place), name))
+            digest = digests.get(inner)
+            # 1: a folder; 2: size and time are not known; 4: the digest is.
+            kind = 4 if digest else 3 if os.fsdecode(name) in names else 2
+            block += bytes.fromhex(digest or "00" * 32) + struct.pack(
+                "<QqBB", status.st_size if digest else 0, int(status.st_mtime) if digest else 0, kind, len(name)) + name
+        folders.append((path, len(names) + len(files), block))
+    folders.sort()
+    paths = 16 + 32 * len(folders)
+    blocks = paths + sum(len(path) for path, _, _ in folders)
+    head = b"FFSINDEX" + struct.pack("<II", 1, len(folders))
+    for path, entries, block in folders:
+        head += struct.pack("<QQIIQ", paths, blocks, len(path), entries, len(block))
+        paths += len(path)
+        blocks += len(block)
+    return head + b"".join(path for path, _, _ in folders) + b"".join(block for _, _, block in folders)
+
+
+def make_account(folder, area, with_index=True):
+    """The tree, the record and the index that make an account."""
     root = area / ACCOUNT / "root"
     if not root.exists():
         root.parent.mkdir(parents=True)
@@ -36,6 +63,10 @@ def make_account(folder, area):
             for path in files:
                 with open(path, "rb") as file:
                     out.write(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.relative_to(root)}\n")
+        # Trees with fewer files do without.
+        if with_index and len(files) >= 256:
+            lines = (line.split("  ", 1) for line in sums.read_text().splitlines())
+            (root.parent / "index").write_bytes(index(root, {path.encode(): digest for digest, path in lines}))
     now = int(time.time())
     (area / ACCOUNT / "record").write_text(
         f'<account-record v="1"><account>{ACCOUNT}</account><customer>bench</customer>'
@@ -67,12 +98,13 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("state", type=pathlib.Path)
     parser.add_argument("--port", type=int, default=2160)
+    parser.add_argument("--without-index", action="store_true", help="as accounts of before the index are")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     state = arguments.state.absolute()
     for name in ("accounts", "run", "log"):
         (state / name).mkdir(parents=True, exist_ok=True)
-    make_account(arguments.folder, state / "accounts")
+    make_account(arguments.folder, state / "accounts", not arguments.without_index)
     certificate(state / "tls")
     settings = {
         "staging.accounts": state / "accounts", "run.directory": state / "run", "log.directory": state / "log",

@@ -141,25 +141,63 @@ package enum TreeIndex {
         return Folder(path: path, block: block, entries: Int(number(record, 20, UInt32.self)))
     }
 
-    /// The whole entries at the beginning of `block`, a folder's or a piece of it, and how many bytes they take.
-    package static func entries(_ block: [UInt8]) throws(Damaged) -> (entries: [Entry], used: Int) {
-        var entries: [Entry] = []
-        entries.reserveCapacity(block.count / (entrySize + 16))
+    /// One name of a folder as it lies in the index; valid while the bytes it was read from are.
+    package struct Listed {
+        package let name: UnsafeBufferPointer<UInt8>
+        package let isFolder: Bool
+        /// As in ``Entry``.
+        package let size: Int
+        package let modified: Int64?
+        package let digest: ContentDigest?
+    }
+
+    /// Calls `body` for the whole entries at the beginning of `block`, a folder's or a piece of it; returns how many bytes
+    /// they take. No allocation a name: a hundred thousand take some milliseconds.
+    package static func forEach(
+        in block: UnsafeBufferPointer<UInt8>, _ body: (Listed) -> Void
+    ) throws(Damaged) -> Int {
+        let bytes = UnsafeRawBufferPointer(block)
         var place = 0
         while block.count - place >= entrySize {
             let (kind, length) = (block[place + 48], Int(block[place + 49]))
-            let name = place + entrySize..<place + entrySize + length
+            let end = place + entrySize + length
             guard length > 0, kind < 8 else { throw Damaged() }
-            if name.upperBound > block.count { break }
-            let size = number(block, place + 32, UInt64.self)
-            entries.append(
-                Entry(
-                    name: Array(block[name]), isFolder: kind & kindFolder != 0, size: Int(clamping: size),
-                    modified: kind & asks != 0 ? nil : Int64(bitPattern: number(block, place + 40, UInt64.self)),
-                    digest: kind & hasDigest == 0 ? nil : ContentDigest(bytes: block[place..<place + 32])))
-            place = name.upperBound
+            if end > block.count { break }
+            func number(_ offset: Int) -> UInt64 {
+                bytes.loadUnaligned(fromByteOffset: place + offset, as: UInt64.self)
+            }
+            let words = (number(0), number(8), number(16), number(24))
+            body(
+                Listed(
+                    name: UnsafeBufferPointer(rebasing: block[place + entrySize..<end]),
+                    isFolder: kind & kindFolder != 0,
+                    size: Int(clamping: UInt64(littleEndian: number(32))),
+                    modified: kind & asks != 0 ? nil : Int64(bitPattern: UInt64(littleEndian: number(40))),
+                    digest: kind & hasDigest == 0
+                        ? nil
+                        : ContentDigest(
+                            words: (
+                                UInt64(bigEndian: words.0), UInt64(bigEndian: words.1), UInt64(bigEndian: words.2),
+                                UInt64(bigEndian: words.3)
+                            ))))
+            place = end
         }
-        return (entries, place)
+        return place
+    }
+
+    /// The same as a list.
+    package static func entries(_ block: [UInt8]) throws(Damaged) -> (entries: [Entry], used: Int) {
+        var entries: [Entry] = []
+        entries.reserveCapacity(block.count / (entrySize + 16))
+        let used = try block.withUnsafeBufferPointer { block throws(Damaged) in
+            try forEach(in: block) { one in
+                entries.append(
+                    Entry(
+                        name: Array(one.name), isFolder: one.isFolder, size: one.size, modified: one.modified,
+                        digest: one.digest))
+            }
+        }
+        return (entries, used)
     }
 
     private static func range(_ start: UInt64, _ count: UInt64, _ size: Int) -> Range<Int>? {

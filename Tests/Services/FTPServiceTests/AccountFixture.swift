@@ -36,5 +36,17 @@ struct AccountFixture: Sendable {
         try Data(record.serialized()).write(to: URL(fileURLWithPath: directory("\(account)/record")))
     }
 
+    /// Writes the account's index: of one folder, whose files all have 4,711 bytes by it.
+    func index(_ folder: String, _ entries: [(name: String, modified: Int64?, digest: ContentDigest?)]) throws {
+        var index = TreeIndex.Builder()
+        for entry in entries {
+            Array(entry.name.utf8).withUnsafeBufferPointer {
+                index.add(name: $0, isFolder: false, size: 4_711, modified: entry.modified, digest: entry.digest)
+            }
+        }
+        index.endFolder(Array(folder.utf8))
+        try Data(index.serialized()).write(to: URL(fileURLWithPath: directory("\(account)/index")))
+    }
+
     func area() throws -> Descriptor { try Descriptor.open(CPath(directory.path), [.read, .directory]) }
 }

@@ -32,14 +32,16 @@ package struct IndexedFolder {
         return nil
     }
 
-    /// Some hundred entries; none at the end. Throws when the index is damaged.
-    package mutating func next() throws(TreeIndex.Damaged) -> [TreeIndex.Entry] {
-        guard !rest.isEmpty else { return [] }
+    /// Calls `body` for the next some hundred entries; false once there are no more. Throws when the index is damaged.
+    package mutating func next(_ body: (TreeIndex.Listed) -> Void) throws(TreeIndex.Damaged) -> Bool {
+        guard !rest.isEmpty else { return false }
         guard let bytes = Self.read(file, rest.prefix(Self.piece)) else { throw TreeIndex.Damaged() }
-        let (entries, used) = try TreeIndex.entries(bytes)
+        let used = try bytes.withUnsafeBufferPointer { bytes throws(TreeIndex.Damaged) in
+            try TreeIndex.forEach(in: bytes, body)
+        }
         guard used > 0 else { throw TreeIndex.Damaged() }
         rest = rest.lowerBound + used..<rest.upperBound
-        return entries
+        return true
     }
 
     private static func read(_ file: OpenFile, _ range: Range<Int>) -> [UInt8]? {

@@ -68,7 +68,7 @@ extension Exchange {
         if target.link != nil, request.wantsPage { return redirect(303, path, target, request) }
         let json = target.wantsJSON || request.prefersJSON
         let lister: DirectoryLister
-        do { lister = try DirectoryLister(target.path, in: account.tree, asJSON: json, desk.pages) } catch {
+        do { lister = try DirectoryLister(target.path, in: account.tree, asJSON: json, desk.listings) } catch {
             return refuse(404, request)
         }
         var response = Response(

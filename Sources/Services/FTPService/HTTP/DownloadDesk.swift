@@ -28,7 +28,8 @@ final class DownloadDesk {
     var isHolding = false
     private var whenEmpty: () -> Void = {}
     private(set) var time = SystemClock.now()
-    let pages = ListedPages()
+    /// FTP's as well.
+    let listings: ListingCache
     /// Whether what was recorded is to be written at the end of this turn of the loop.
     private var willFlush = false
     /// For the field of that name.
@@ -41,13 +42,14 @@ final class DownloadDesk {
 
     init(
         worker: Int, settings: HTTPSSettings, accounts: ServedAccounts, ledger: Ledger, log: WorkerLog,
-        pool: NIOThreadPool, loop: any NIOCore.EventLoop
+        listings: ListingCache, pool: NIOThreadPool, loop: any NIOCore.EventLoop
     ) {
         self.worker = worker
         self.settings = settings
         self.accounts = accounts
         self.ledger = ledger
         self.log = log
+        self.listings = listings
         self.pool = pool
         self.loop = loop
         tellTime()

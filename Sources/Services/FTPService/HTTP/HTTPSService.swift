@@ -23,9 +23,10 @@ package final class HTTPSService: Sendable {
     ///   - area: the account area, owned by this service from now on.
     ///   - tls: a context whose protocols are `h2` and `http/1.1`.
     ///   - log: where transfers go; used on this service's thread alone.
+    ///   - listings: shared with the FTP side.
     package init(
         worker: Int, settings: HTTPSSettings, area: consuming Descriptor, tls: TLSContext, ledger: Ledger,
-        log: sending WorkerLog
+        log: sending WorkerLog, listings: ListingCache = ListingCache()
     ) throws {
         pool.start()
         self.tls = Mutex(tls)
@@ -36,8 +37,8 @@ package final class HTTPSService: Sendable {
             let (accounts, log) = parts.value
             return NIOLoopBound(
                 DownloadDesk(
-                    worker: worker, settings: settings, accounts: accounts, ledger: ledger, log: log, pool: pool,
-                    loop: loop), eventLoop: loop)
+                    worker: worker, settings: settings, accounts: accounts, ledger: ledger, log: log,
+                    listings: listings, pool: pool, loop: loop), eventLoop: loop)
         }.wait()
     }
 

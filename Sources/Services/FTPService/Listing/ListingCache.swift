@@ -1,9 +1,12 @@
 import FTPProtocol
 import Synchronization
 
-/// Listings for the next who asks, on any thread: short ones as they went out, and the tables of large directories, from
-/// which each style is rendered. A published tree never changes, and a directory's change time would say if it did.
-final class ListingCache: Sendable {
+/// Listings for the next who asks, over FTP or HTTPS, on any thread: short ones as they went out, and the tables of large
+/// directories, from which each style is rendered. A published tree never changes, and a directory's change time would say
+/// if it did.
+package final class ListingCache: Sendable {
+    package init() {}
+
     struct TableKey: Hashable {
         let device: UInt64
         let inode: UInt64
@@ -12,15 +15,21 @@ final class ListingCache: Sendable {
 
     struct TextKey: Hashable {
         let table: TableKey
-        let style: ListingFormat.Style
-        /// LIST shows a year instead of a time after half a year.
-        let day: Int64
+        let style: Style
+    }
+
+    enum Style: Hashable {
+        /// LIST shows a year instead of a time after half a year: the day counts.
+        case lines(ListingFormat.Style, day: Int64)
+        /// HTTPS's, which show their path.
+        case page([UInt8])
+        case json([UInt8])
     }
 
     private let tables = Mutex(Shelf<TableKey, ListingTable>(most: 3 * ListingReader.mostHeld))
     private let texts = Mutex(Shelf<TextKey, [UInt8]>(most: 4 * ListingCache.mostOfOneText))
     /// Bytes of one text; a longer listing is rendered from its table.
-    static let mostOfOneText = 2 << 20
+    static let mostOfOneText = 4 << 20
 
     subscript(text key: TextKey) -> [UInt8]? {
         get { texts.withLock { $0.values[key]?.value } }

@@ -2,8 +2,7 @@ import FFSModel
 import FTPProtocol
 import SystemSupport
 
-/// Makes a listing piece by piece on whichever thread sends it, from a table that another listing of the directory made,
-/// or by reading the directory, some thousand names a piece. Memory is bounded by ``ListingReader``.
+/// Makes an FTP listing piece by piece on whichever thread sends it, some thousand names a piece, from ``FolderTables``.
 final class ListingProducer: ChunkProducer {
     private typealias Directory = (path: VirtualPath, shown: [UInt8], depth: Int)
 
@@ -19,9 +18,7 @@ final class ListingProducer: ChunkProducer {
     /// Directories to be listed, the next one last.
     private var stack: [Directory]
     private var current: Directory?
-    private var reader: ListingReader?
-    /// Holds the cache's leave to read a directory whole.
-    private var isReadingWhole = false
+    private var tables: FolderTables?
     private var table = ListingTable()
     private var next = 0
     private var isFirst = true
@@ -45,13 +42,7 @@ final class ListingProducer: ChunkProducer {
         }
         text = cache != nil && request.textKey != nil ? [] : nil
         stack = request.single == nil ? [(request.path, [], 0)] : []
-        if let key = request.tableKey, let known = cache?[table: key] {
-            current = stack.popLast()
-            table = known
-        }
     }
-
-    deinit { endReading(isTooLarge: false) }
 
     func produce(into buffer: inout [UInt8]) -> Bool {
         let start = buffer.count
@@ -71,9 +62,9 @@ final class ListingProducer: ChunkProducer {
             if next < table.count {
                 append(to: &buffer, until: end)
                 if next < table.count { return true }
-            } else if let reader {
+            } else if let tables {
                 // Whoever runs this looks around after each turn of reading.
-                guard read(reader) else { return true }
+                guard read(tables) else { return true }
             } else if let directory = stack.popLast() {
                 enter(directory, &buffer)
             } else {
@@ -91,67 +82,35 @@ final class ListingProducer: ChunkProducer {
             buffer += [UInt8(ascii: ":"), 0x0D, 0x0A]
         }
         isFirst = false
-        if let cache, let key = request.tableKey {
-            isReadingWhole = cache.beginReading(key)
-            open(directory, mostHeld: isReadingWhole ? ListingReader.mostHeld : nil)
-        } else {
-            open(directory, mostHeld: request.isRecursive ? Self.mostHeldOfMany : ListingReader.mostHeld)
-        }
-    }
-
-    /// Of each directory, where many are listed.
-    private static let mostHeldOfMany = 1 << 20
-
-    private func open(_ directory: Directory, mostHeld: Int?) {
         do throws(SystemError) {
-            reader = ListingReader(
-                try tree.open(directory.path, directory: true), withStatus: withStatus, mostHeld: mostHeld)
+            tables = try FolderTables(
+                directory.path, in: tree, cache, request.tableKey, withStatus: withStatus,
+                mostHeld: request.isRecursive ? Self.mostHeldOfMany : ListingReader.mostHeld)
         } catch {
             // Withdrawn meanwhile, or out of descriptors: the rest is still listed.
             fail(error)
         }
     }
 
+    /// Of each directory, where many are listed.
+    private static let mostHeldOfMany = 1 << 20
+
     private func fail(_ error: SystemError) {
         failure = error
-        reader = nil
-        endReading(isTooLarge: false)
-    }
-
-    private func endReading(isTooLarge: Bool) {
-        guard isReadingWhole, let key = request.tableKey else { return }
-        isReadingWhole = false
-        cache?.endReading(key, isTooLarge: isTooLarge)
+        tables = nil
     }
 
     /// False when there is nothing to show yet.
-    private func read(_ reader: ListingReader) -> Bool {
+    private func read(_ tables: FolderTables) -> Bool {
         do throws(SystemError) {
-            switch try reader.read() {
-            case .more: return false
-            case .whole(let read):
-                self.reader = nil
-                show(read)
-                if let cache, let key = request.tableKey { table = cache.keep(read, key) }
-                endReading(isTooLarge: false)
-            case .part(let read, let isLast):
-                // Several parts are not in order: not for the next who asks.
-                if isLast { self.reader = nil } else { text = nil }
-                show(read)
-            case .tooLarge:
-                endReading(isTooLarge: true)
-                text = nil
-                if let current { open(current, mostHeld: nil) }
-                return false
-            }
+            guard case .table(let read, let isLast) = try tables.next() else { return false }
+            if isLast { self.tables = nil }
+            if !tables.isWhole { text = nil }
+            table = read
+            next = 0
+            if request.isRecursive { pushSubdirectories() }
         } catch { fail(error) }
         return true
-    }
-
-    private func show(_ read: ListingTable) {
-        table = read
-        next = 0
-        if request.isRecursive { pushSubdirectories() }
     }
 
     private func pushSubdirectories() {

@@ -32,20 +32,25 @@ struct ListingRequest: Sendable {
     }
 
     /// A directory of this size (its own blocks, not its content) is read by a data thread.
-    private static let largeDirectory = 64 * 1_024
+    static let largeDirectory = 64 * 1_024
     var isLarge: Bool { (directory?.size ?? 0) > Self.largeDirectory }
 
     /// nil for what is read quickly, or in many pieces.
     var tableKey: ListingCache.TableKey? {
         guard let directory, isLarge, !isRecursive else { return nil }
-        return ListingCache.TableKey(device: directory.device, inode: directory.inode, changed: directory.changed)
+        return ListingCache.TableKey(directory)
     }
 
     /// nil for what is not worth keeping.
     var textKey: ListingCache.TextKey? {
         guard let directory, glob == nil, !isRecursive, prefix.isEmpty else { return nil }
-        let table = ListingCache.TableKey(
-            device: directory.device, inode: directory.inode, changed: directory.changed)
-        return ListingCache.TextKey(table: table, style: style, day: now.seconds / 86_400)
+        return ListingCache.TextKey(
+            table: ListingCache.TableKey(directory), style: .lines(style, day: now.seconds / 86_400))
+    }
+}
+
+extension ListingCache.TableKey {
+    init(_ directory: FileStatus) {
+        self.init(device: directory.device, inode: directory.inode, changed: directory.changed)
     }
 }

@@ -165,7 +165,8 @@ private final class RunningWorker {
         if let httpsListener, let tls {
             let service = try HTTPSService(
                 worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog, format: format))
+                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog, format: format),
+                listings: worker.listings)
             acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
         }

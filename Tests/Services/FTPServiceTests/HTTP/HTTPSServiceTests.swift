@@ -172,14 +172,8 @@ import Testing
     /// Where staging wrote down what a folder holds, nobody looks at its files; what it left open is looked at.
     @Test func aListingIsReadFromTheIndex() async throws {
         let server = try await Server(["p-1/a": [1, 2], "p-1/b": [3]])
-        var index = TreeIndex.Builder()
-        for (name, modified) in [("a", 1_000_000_000), ("b", nil)] as [(String, Int64?)] {
-            Array(name.utf8).withUnsafeBufferPointer {
-                index.add(name: $0, isFolder: false, size: 4_711, modified: modified, digest: .sha256(of: [9]))
-            }
-        }
-        index.endFolder(Array("p-1".utf8))
-        try Files.write(index.serialized(), to: server.fixture.directory("\(server.fixture.account)/index"))
+        let digest = ContentDigest.sha256(of: [9])
+        try server.fixture.index("p-1", [("a", 1_000_000_000, digest), ("b", nil, digest)])
         let json = try await server.curl("/p-1/?format=json").output
         #expect(
             json.contains(

@@ -15,12 +15,16 @@ import Testing
 
     private func place(_ files: [String: [UInt8]]) throws -> Place {
         let fixture = try AccountFixture(files)
+        return Place(fixture: fixture, tree: try admitted(fixture))
+    }
+
+    private func admitted(_ fixture: AccountFixture) throws -> AccountTree {
         let store = ServedAccounts(area: try fixture.area())
         guard
             case .admitted(let account) = store.admit(
                 name: Array(fixture.account.text.utf8), password: Array(fixture.password.utf8), now: SystemClock.now())
         else { throw TestFailure("not admitted") }
-        return Place(fixture: fixture, tree: account.tree)
+        return account.tree
     }
 
     private func request(
@@ -80,6 +84,61 @@ import Testing
         #expect(wanted.count == 10 && lines(some, in: place.tree, cache) == wanted)
     }
 
+    /// The page and the JSON of a large directory come from what FTP read, and the other way round.
+    @Test func pagesComeFromTheSameTable() throws {
+        let place = try place(Dictionary(uniqueKeysWithValues: Self.many.map { ($0, Array($0.utf8)) }))
+        let cache = ListingCache()
+        let long = try request("p-1", .long, in: place.tree)
+        let lister = try DirectoryLister(long.path, in: place.tree, asJSON: true, cache)
+        #expect(lines(long, in: place.tree, cache).count == 400)
+        try FileManager.default.removeItem(atPath: place.fixture.directory("\(place.fixture.account)/root/p-1"))
+        var text: [UInt8] = []
+        while try lister.next(into: &text) {}
+        let json = String(decoding: text, as: UTF8.self)
+        for name in Self.many {
+            #expect(
+                json.contains("\"\(name.dropFirst(4))\"")
+                    && json.contains("\(ContentDigest.sha256(of: Array(name.utf8)))"))
+        }
+        #expect(lister.kept == text)
+    }
+
+    /// Where staging wrote down what a folder holds, LIST, NLST and MLSD look at no file; what it left open is looked at.
+    @Test func aListingIsReadFromTheIndex() throws {
+        let fixture = try AccountFixture(["p-1/a": [1, 2], "p-1/b": [3], "p-1/sub/x": [4], "p-2/y": [5]])
+        try fixture.index(
+            "p-1",
+            [
+                ("a", 1_000_000_000, .sha256(of: [9])), ("b", nil, .sha256(of: [8])), ("gone", nil, nil),
+                ("sub", nil, nil),
+            ])
+        let tree = try admitted(fixture)
+        let facts = try #require(FactSelection(list: "type;size;unix.mode;x.hash;"))
+        #expect(try lines(request("p-1", in: tree), in: tree) == ["a", "b", "gone", "sub"])
+        let digests = ([[9], [8]] as [[UInt8]]).map { "\(ContentDigest.sha256(of: $0))" }
+        #expect(
+            try lines(request("p-1", .machine(facts), in: tree), in: tree) == [
+                "type=file;size=4711;unix.mode=0444;x.hash=SHA-256:\(digests[0]); a",
+                "type=file;size=1;unix.mode=0444;x.hash=SHA-256:\(digests[1]); b",
+                "type=dir;unix.mode=0555; sub",
+            ])
+        // A folder that the index lacks is read.
+        #expect(try lines(request("p-2", in: tree), in: tree) == ["y"])
+    }
+
+    /// What is no index is no harm: the folder itself is read.
+    @Test func aDamagedIndexIsNotBelieved() throws {
+        let fixture = try AccountFixture(["p-1/a": [1, 2], "p-1/b": [3]])
+        try fixture.index("p-1", [("a", 1_000_000_000, nil), ("bbb", 1_000_000_000, nil)])
+        let index = fixture.directory("\(fixture.account)/index")
+        var bytes = try Array(Data(contentsOf: URL(fileURLWithPath: index)))
+        // The second entry's length of its name.
+        bytes[bytes.count - 4] = 0
+        try Files.write(bytes, to: index)
+        let tree = try admitted(fixture)
+        #expect(try lines(request("p-1", in: tree), in: tree) == ["a", "b"])
+    }
+
     @Test func subdirectoriesFollowInOrder() throws {
         let place = try place(["p-1/b/x": [1], "p-1/a/y": [1], "p-1/a/c/z": [1], "p-1/f": [1]])
         var request = try request("p-1", in: place.tree)
@@ -136,7 +195,8 @@ import Testing
         let cache = ListingCache()
         func key(_ inode: UInt64) -> ListingCache.TextKey {
             ListingCache.TextKey(
-                table: ListingCache.TableKey(device: 1, inode: inode, changed: 3), style: .long, day: 4)
+                table: ListingCache.TableKey(device: 1, inode: inode, changed: 3),
+                style: .lines(.long, day: 4))
         }
         let text = [UInt8](repeating: 0x78, count: ListingCache.mostOfOneText)
         for inode in 0..<5 as Range<UInt64> { cache[text: key(inode)] = text }
