@@ -9,6 +9,6 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String {
-        address.family == .v4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+        address.family == .v4 ? address.description + ":" + String(port) : "[\(address)]:\(port)"
     }
 }

@@ -152,7 +152,11 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Dotted decimal, or eight groups with the longest run of zeros as `::` (RFC 5952).
     package var description: String {
-        if family == .v4 { return bytes.map(String.init).joined(separator: ".") }
+        if family == .v4 {
+            // Every line of a transfer has it: no array and no joining.
+            func part(_ shift: UInt64) -> String { String(low >> shift & 0xFF) }
+            return part(24) + "." + part(16) + "." + part(8) + "." + part(0)
+        }
         let groups = (0..<8).map { UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> (48 - 16 * ($0 % 4))) }
         var best = 0..<0
         var start = 0

@@ -19,6 +19,27 @@ package struct ContentDigest: Sendable, Hashable, Comparable, CustomStringConver
         self.init(words: (a, b, c, d))
     }
 
+    /// The same of bytes that lie together: no witness table is asked for each.
+    package init?(hex: ArraySlice<UInt8>) {
+        guard hex.count == 64 else { return nil }
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        var isHex = true
+        hex.withUnsafeBufferPointer { hex in
+            func word(_ start: Int) -> UInt64 {
+                var word: UInt64 = 0
+                for index in start..<start + 16 {
+                    let value = Hex.value(hex[index])
+                    isHex = isHex && value != nil
+                    word = word << 4 | UInt64(value ?? 0)
+                }
+                return word
+            }
+            words = (word(0), word(16), word(32), word(48))
+        }
+        guard isHex else { return nil }
+        self.init(words: words)
+    }
+
     /// nil unless `hex` is 64 lower-case hexadecimal digits.
     @inlinable package init?(hex: some Collection<UInt8>) {
         var (a, b, c, d): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
@@ -58,7 +79,16 @@ package struct ContentDigest: Sendable, Hashable, Comparable, CustomStringConver
         appendHex(to: &out)
         return out
     }
-    package var description: String { String(decoding: hex, as: UTF8.self) }
+    package var description: String {
+        String(unsafeUninitializedCapacity: 64) { out in
+            for (number, word) in [words.0, words.1, words.2, words.3].enumerated() {
+                for place in 0..<16 {
+                    out[16 * number + place] = Hex.digit(UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * place)) & 15)
+                }
+            }
+            return 64
+        }
+    }
 
     package static func == (a: Self, b: Self) -> Bool { a.words == b.words }
     package static func < (a: Self, b: Self) -> Bool { a.words < b.words }

@@ -21,12 +21,18 @@ extension Name {
         guard let first = bytes.first, bytes.count <= 64 else {
             throw NameError(description: "a \(Self.noun) has 1 to 64 characters")
         }
-        guard first.isASCIILetterOrDigit, bytes.allSatisfy(Self.allows) else {
+        func text(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
+            for byte in bytes { guard Self.allows(byte) else { return nil } }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        // Bytes that lie together need no witness table asked for each.
+        let whole = bytes.withContiguousStorageIfAvailable(text) ?? Array(bytes).withUnsafeBufferPointer(text)
+        guard first.isASCIILetterOrDigit, let whole else {
             throw NameError(
                 description:
                     "a \(Self.noun) starts with a letter or digit and holds only letters, digits and \(Self.marks)")
         }
-        self.init(validated: String(decoding: bytes, as: UTF8.self))
+        self.init(validated: whole)
     }
 
     package init(_ text: String) throws(NameError) { try self.init(bytes: Array(text.utf8)) }

@@ -71,12 +71,12 @@ package struct TransferEvent: Sendable {
     /// Names and values of the structured log, in the order of the names: no dictionary to be made and sorted.
     package func forEachField(_ body: (String, String) -> Void) {
         if !account.isEmpty { body("account", account) }
-        body("bytes", "\(bytes)")
+        body("bytes", String(bytes))
         body("complete", isComplete ? "true" : "false")
         if let end { body("end", end) }
-        body("milliseconds", "\(nanoseconds / 1_000_000)")
+        body("milliseconds", String(nanoseconds / 1_000_000))
         if isDeflated { body("mode", "Z") }
-        body("offset", "\(offset)")
+        body("offset", String(offset))
         body("path", printable(path))
         body("peer", peer.description)
         if let tls { body("reused", tls.isResumed ? "true" : "false") }
@@ -123,10 +123,15 @@ package struct TransferEvent: Sendable {
     /// The rest of the line. Seconds are whole and at least 1, as in other servers' logs.
     package func appendXferlogFields(to out: inout [UInt8]) {
         let seconds = max(1, (nanoseconds + 500_000_000) / 1_000_000_000)
-        out += "\(seconds) \(peer.address) \(bytes) ".utf8
+        for text in [String(seconds), peer.address.description, String(bytes)] {
+            out += text.utf8
+            out.append(0x20)
+        }
         if path.allSatisfy({ (0x21...0x7E).contains($0) }) { out += path } else { out += Self.field(path) }
         out += isASCII ? " a _ o r ".utf8 : " b _ o r ".utf8
         for byte in account.utf8 { out.append((0x21...0x7E).contains(byte) ? byte : UInt8(ascii: "_")) }
-        out += " \(service.rawValue) 0 * \(isComplete ? "c" : "i")\n".utf8
+        out.append(0x20)
+        out += service.rawValue.utf8
+        out += isComplete ? " 0 * c\n".utf8 : " 0 * i\n".utf8
     }
 }

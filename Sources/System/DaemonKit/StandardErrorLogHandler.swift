@@ -60,7 +60,8 @@ package struct StandardErrorLogHandler: LogHandler {
 package struct LogLineFormat: Sendable {
     private let label: String
     private let format: Options.LogFormat
-    private var second: (at: Timestamp?, text: String) = (nil, "")
+    /// `2026-11-21T08:00:00.` of the last line's second.
+    private var second: (at: Timestamp?, text: [UInt8]) = (nil, [])
 
     package init(label: String, format: Options.LogFormat) {
         self.label = label
@@ -74,22 +75,29 @@ package struct LogLineFormat: Sendable {
         _ level: Logger.Level, _ message: String, to line: inout [UInt8],
         _ fields: ((_ name: String, _ value: String) -> Void) -> Void
     ) {
-        let stamp = stamp()
         switch format {
         case .text:
-            line += "\(stamp) \(level) \(label): ".utf8
+            stamp(&line)
+            line.append(0x20)
+            line += level.rawValue.utf8
+            line.append(0x20)
+            line += label.utf8
+            line += ": ".utf8
             line += printable(message.utf8).utf8
             fields { key, value in
                 line.append(0x20)
                 line += key.utf8
                 line.append(UInt8(ascii: "="))
-                let plain =
-                    !value.isEmpty && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
-                if plain { line += value.utf8 } else { JSON.append(value.utf8, to: &line) }
+                var value = value
+                value.withUTF8 { value in
+                    let isPlain = value.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+                    if isPlain, !value.isEmpty { line.append(contentsOf: value) } else { JSON.append(value, to: &line) }
+                }
             }
         case .json:
-            line +=
-                "{\"time\":\"\(stamp)\",\"level\":\"\(level)\",\"daemon\":\"\(label)\",\"message\":".utf8
+            line += "{\"time\":\"".utf8
+            stamp(&line)
+            line += "\",\"level\":\"\(level)\",\"daemon\":\"\(label)\",\"message\":".utf8
             JSON.append(message.utf8, to: &line)
             fields { key, value in
                 line.append(UInt8(ascii: ","))
@@ -103,10 +111,12 @@ package struct LogLineFormat: Sendable {
     }
 
     /// `2026-11-21T08:00:00.123Z`
-    private mutating func stamp() -> String {
+    private mutating func stamp(_ line: inout [UInt8]) {
         let now = SystemClock.nowWithMilliseconds()
-        if second.at != now.time { second = (now.time, String(now.time.description.dropLast())) }
-        return "\(second.text).\(String(1_000 + now.milliseconds).dropFirst())Z"
+        if second.at != now.time { second = (now.time, Array(now.time.description.utf8.dropLast() + ".".utf8)) }
+        line += second.text
+        for place in [100, 10, 1] { line.append(0x30 + UInt8(now.milliseconds / place % 10)) }
+        line.append(UInt8(ascii: "Z"))
     }
 }
 

@@ -9,12 +9,20 @@ package struct CPath: Sendable, Hashable, Comparable, ExpressibleByStringLiteral
 
     /// nil when `bytes` hold a NUL.
     package init?(bytes: some Collection<UInt8>) {
-        guard !bytes.contains(0) else { return nil }
-        var all = [CChar]()
-        all.reserveCapacity(bytes.count + 1)
-        for byte in bytes { all.append(CChar(bitPattern: byte)) }
-        all.append(0)
-        storage = all
+        var hasNull = false
+        func copy(_ bytes: UnsafeBufferPointer<UInt8>) -> [CChar] {
+            [CChar](unsafeUninitializedCapacity: bytes.count + 1) { out, count in
+                for (index, byte) in bytes.enumerated() {
+                    hasNull = hasNull || byte == 0
+                    out[index] = CChar(bitPattern: byte)
+                }
+                out[bytes.count] = 0
+                count = bytes.count + 1
+            }
+        }
+        // Bytes that lie together need no witness table asked for each.
+        storage = bytes.withContiguousStorageIfAvailable(copy) ?? Array(bytes).withUnsafeBufferPointer(copy)
+        guard !hasNull else { return nil }
     }
 
     /// A path that the operator or this program wrote; everything from a NUL on is dropped.

@@ -46,7 +46,11 @@ package final class SharedCounters: @unchecked Sendable {
     /// Where a key is counted; FNV-1a with a secret start, mixed once more.
     package func bucket(_ key: some Sequence<UInt8>) -> Int {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ secret
-        for byte in key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        func mix(_ key: UnsafeBufferPointer<UInt8>) {
+            for byte in key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        }
+        // Bytes that lie together need no witness table asked for each.
+        if key.withContiguousStorageIfAvailable(mix) == nil { Array(key).withUnsafeBufferPointer(mix) }
         hash = (hash ^ hash >> 32) &* 0xD6E8_FEB8_6659_FD93
         return Int((hash ^ hash >> 32) % UInt64(Self.buckets))
     }
