@@ -75,6 +75,9 @@ static inline int ffs_gather_records(SSL *connection, long bytes) {
     return 1;
 }
 // 1 when all is with the socket, 0 when it is full, -1 when it is broken.
+// The kernel is not asked to encrypt for this connection.
+static inline void ffs_ssl_without_kernel(SSL *connection) { SSL_clear_options(connection, SSL_OP_ENABLE_KTLS); }
+
 static inline int ffs_flush_records(SSL *connection) {
     BIO *gather = SSL_get_wbio(connection);
     return BIO_flush(gather) == 1 ? 1 : BIO_should_retry(gather) ? 0 : -1;

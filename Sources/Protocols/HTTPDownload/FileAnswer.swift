@@ -31,6 +31,11 @@ package struct RequestConditions: Sendable {
     package var ifUnmodifiedSince: [UInt8]?
 
     package init() {}
+
+    package var isEmpty: Bool {
+        range == nil && ifRange == nil && ifMatch == nil && ifNoneMatch == nil && ifModifiedSince == nil
+            && ifUnmodifiedSince == nil
+    }
 }
 
 /// The status, header fields and body of the answer to GET or HEAD of a file: a pure decision.

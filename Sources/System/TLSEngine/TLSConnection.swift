@@ -45,8 +45,8 @@ package final class TLSConnection {
     private let ssl: OpaquePointer
     /// Kept so that callbacks' context outlives the connection.
     let context: TLSContext
-    private let input: OpaquePointer?
-    private let output: OpaquePointer?
+    private var input: OpaquePointer?
+    private var output: OpaquePointer?
     var sessionCache: TLSSessionCache? { context.sessions }
     /// What this connection's tickets carry.
     let identity: TLSContext.SessionIdentity
@@ -60,9 +60,10 @@ package final class TLSConnection {
     ///   - descriptor: a connected non-blocking socket that outlives the connection; nil for the memory transport.
     ///   - identity: the control session; a data connection gets its control connection's.
     ///   - mustResumeOwnSession: tickets with another identity are not resumed (data connections).
+    ///   - kernelMayEncrypt: false for a connection that may have to leave its socket (``leaveSocket()``).
     package init(
         _ role: Role, context: TLSContext, descriptor: Int32? = nil, identity: TLSContext.SessionIdentity = [],
-        mustResumeOwnSession: Bool = false, serverName: String? = nil
+        mustResumeOwnSession: Bool = false, kernelMayEncrypt: Bool = true, serverName: String? = nil
     ) throws(TLSError) {
         guard let ssl = SSL_new(context.pointer) else { throw .fromQueue(.system, "cannot make a TLS connection") }
         self.ssl = ssl
@@ -78,6 +79,7 @@ package final class TLSConnection {
             output = BIO_new(BIO_s_mem())
             SSL_set_bio(ssl, input, output)
         }
+        if !kernelMayEncrypt { ffs_ssl_without_kernel(ssl) }
         _ = ffs_ssl_set_data(ssl, Unmanaged.passUnretained(self).toOpaque())
         switch role {
         case .server: SSL_set_accept_state(ssl)
@@ -175,6 +177,33 @@ package final class TLSConnection {
         isGathering = ffs_gather_records(ssl, bytes) == 1
     }
 
+    /// Gives gathered records to the socket; `done` at once where none gather.
+    package func flushRecords() throws(TLSError) -> Progress {
+        guard isGathering else { return .done }
+        ERR_clear_error()
+        switch ffs_flush_records(ssl) {
+        case 1: return .done
+        case 0: return .needsOutput
+        default: throw failure("TLS write failed")
+        }
+    }
+
+    /// From now on one recv(2) takes whatever has come, where it took a record's head and then its body. After each read
+    /// ``hasBufferedInput`` says whether there is more that no poll will tell of.
+    package func readAhead() { SSL_set_read_ahead(ssl, 1) }
+
+    /// Whether bytes of the peer wait inside.
+    package var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
+
+    /// Goes over from the socket to the memory transport: another than its owner of so far reads and writes the socket from
+    /// now on. After the handshake, before anything was read or written.
+    package func leaveSocket() {
+        guard input == nil, !isGathering, !kernelEncrypts else { return }
+        input = BIO_new(BIO_s_mem())
+        output = BIO_new(BIO_s_mem())
+        SSL_set_bio(ssl, input, output)
+    }
+
     /// Whether the kernel encrypts what we send (kTLS), so that ``sendFile(_:offset:count:)`` works.
     package var kernelEncrypts: Bool { input == nil && ffs_ktls_send(ssl) == 1 }
 
@@ -204,12 +233,7 @@ package final class TLSConnection {
             }
             sentCloseNotify = true
         }
-        guard isGathering else { return .done }
-        switch ffs_flush_records(ssl) {
-        case 1: return .done
-        case 0: return .needsOutput
-        default: throw failure("TLS shutdown failed")
-        }
+        return try flushRecords()
     }
 
     // MARK: Memory transport

@@ -12,6 +12,9 @@ struct AccountFixture: Sendable {
     let directory: TemporaryDirectory
     let account: AccountID
     let password = "correct horse battery staple"
+    /// Files and their bytes, for the record.
+    private let count: Int
+    private let bytes: Int
 
     /// `files`: paths below the account's root, and contents.
     init(_ files: [String: [UInt8]], expires: Timestamp = SystemClock.now() + 3_600) throws {
@@ -27,12 +30,17 @@ struct AccountFixture: Sendable {
             ChecksumFile.appendLine(ContentDigest.sha256(of: content), path: path.utf8, to: &sums)
         }
         try Data(sums).write(to: URL(fileURLWithPath: "\(root)/SHA256SUMS"))
+        (count, bytes) = (files.count, files.values.reduce(0) { $0 + $1.count })
+        try setPassword(password, expires: expires)
+    }
+
+    /// Writes the account's record with this password.
+    func setPassword(_ password: String, expires: Timestamp = SystemClock.now() + 3_600) throws {
         let record = try AccountRecord(
             account: account, customer: CustomerName("acme"),
             items: [Item(product: ProductName("p"), version: VersionName("1"))], created: SystemClock.now(),
             expires: expires, policy: .finish, order: 0, request: .random(),
-            passwordDigest: ContentDigest.sha256(of: Array(password.utf8)), fileCount: files.count,
-            bytes: files.values.reduce(0) { $0 + $1.count })
+            passwordDigest: ContentDigest.sha256(of: Array(password.utf8)), fileCount: count, bytes: bytes)
         try Data(record.serialized()).write(to: URL(fileURLWithPath: directory("\(account)/record")))
     }
 

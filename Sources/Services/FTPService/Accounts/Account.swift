@@ -10,7 +10,7 @@ package final class Account: SessionAccount {
     package let tree: AccountTree
     /// The record as it was read, and the file it was read from.
     fileprivate(set) var record: AccountRecord
-    fileprivate var recordStatus: FileStatus
+    fileprivate(set) var recordStatus: FileStatus
     /// When it was seen to have ended, by expiry or withdrawal.
     package fileprivate(set) var ended: Ending?
     package var sessions = 0
@@ -27,7 +27,9 @@ package final class Account: SessionAccount {
         case cut
     }
 
-    fileprivate init(record: AccountRecord, status: FileStatus, root: consuming Descriptor, index: OpenFile?) {
+    fileprivate init(
+        record: AccountRecord, status: FileStatus, root: consuming Descriptor, index: OpenFile?
+    ) {
         id = record.account
         self.record = record
         recordStatus = status
@@ -36,7 +38,9 @@ package final class Account: SessionAccount {
     }
 
     /// The SHA-256 that was known when the account was published; nil for what has none.
-    package func digest(of path: VirtualPath) -> ContentDigest? { digests.lookUp(path.relative, in: tree) }
+    package func digest(of path: VirtualPath) -> ContentDigest? {
+        digests.lookUp(path.relative, in: tree)
+    }
 }
 
 /// The files of one account, on any thread.
@@ -110,11 +114,21 @@ package final class ServedAccounts {
         } catch { return .refused("unreadable record: \(error)") }
     }
 
+    /// Whether `account` is still what its record says it was, and live: whoever was admitted to it may go on.
+    func stillAdmits(_ account: Account, now: Timestamp) -> Bool {
+        guard known[account.id] === account, account.ended == nil, account.record.isLive(at: now),
+            let status = try? area.statusIfPresent(of: account.place)
+        else { return false }
+        return status == account.recordStatus
+    }
+
     /// Whether an account is called `name`, whatever state it is in.
     func holds(_ name: [UInt8]) -> Bool {
         guard let id = AccountArea.account(directory: name) else { return false }
         // What cannot be looked at is refused as an account, not asked about as a customer.
-        do { return try area.statusIfPresent(of: CPath("\(id.text)/\(AccountArea.record)")) != nil } catch {
+        do {
+            return try area.statusIfPresent(of: CPath("\(id.text)/\(AccountArea.record)")) != nil
+        } catch {
             return true
         }
     }
@@ -124,7 +138,9 @@ package final class ServedAccounts {
         do {
             guard let account = try current(id) else { return .refused("no such account") }
             guard account.record.customer == customer else { return .refused("it is another customer's") }
-            guard account.ended == nil, account.record.isLive(at: now) else { return .refused("it has ended") }
+            guard account.ended == nil, account.record.isLive(at: now) else {
+                return .refused("it has ended")
+            }
             return .admitted(account)
         } catch { return .refused("unreadable record: \(error)") }
     }
@@ -136,7 +152,8 @@ package final class ServedAccounts {
             guard let account = try current(id) else { return .refused("no such account") }
             guard account.record.admits(link: link, at: now) else {
                 return .refused(
-                    !account.record.isLive(at: now) ? "expired" : now < link.expires ? "wrong link" : "expired link")
+                    !account.record.isLive(at: now)
+                        ? "expired" : now < link.expires ? "wrong link" : "expired link")
             }
             return account.ended == nil ? .admitted(account) : .refused("withdrawn")
         } catch { return .refused("unreadable record: \(error)") }
@@ -146,8 +163,11 @@ package final class ServedAccounts {
     private func current(_ id: AccountID) throws -> Account? {
         let place = known[id]?.place ?? CPath("\(id.text)/\(AccountArea.record)")
         guard let status = try area.statusIfPresent(of: place) else { return nil }
-        if let account = known[id], account.ended == nil, account.recordStatus == status { return account }
-        let file = try area.open(place, [.read, .nonBlocking], rules: [.inRoot, .noSymbolicLinks, .noMagicLinks])
+        if let account = known[id], account.ended == nil, account.recordStatus == status {
+            return account
+        }
+        let file = try area.open(
+            place, [.read, .nonBlocking], rules: [.inRoot, .noSymbolicLinks, .noMagicLinks])
         let opened = try file.status()
         guard opened.kind == .file, let bytes = try file.readAll(limit: AccountRecord.sizeLimit) else {
             throw Failure(.corrupt, "it is not a file, or too large")
@@ -195,7 +215,9 @@ package final class ServedAccounts {
             guard account.ended == nil else { continue }
             let status: FileStatus?
             // A record that cannot be looked at for a moment is no reason to cut a download: its own time still holds.
-            do { status = try area.statusIfPresent(of: account.place) } catch { status = account.recordStatus }
+            do { status = try area.statusIfPresent(of: account.place) } catch {
+                status = account.recordStatus
+            }
             if status == nil {
                 account.ended = ending(withdrawnPolicy(of: account), at: now)
                 known[id] = nil

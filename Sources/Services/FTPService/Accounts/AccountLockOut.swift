@@ -15,17 +15,24 @@ struct AccountLockOut {
         self.seconds = seconds
     }
 
-    private func bucket(_ name: [UInt8], _ address: IPAddress) -> Int {
-        counters.bucket(Array("password ".utf8) + address.source.bytes + name)
+    /// Where the failures of one account from one source are counted.
+    struct Place { fileprivate let bucket: Int }
+
+    func place(_ name: [UInt8], from address: IPAddress) -> Place {
+        Place(bucket: counters.bucket(Array("password ".utf8) + address.source.bytes + name))
     }
 
     /// Each failure is a debt of ``seconds`` that time pays off; this many may be owed. `now`: the monotonic clock's
     /// nanoseconds.
     func isLocked(_ name: [UInt8], from address: IPAddress, now: Int64) -> Bool {
-        counters.wait(bucket(name, address), now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
+        isLocked(place(name, from: address), now: now)
+    }
+
+    func isLocked(_ place: Place, now: Int64) -> Bool {
+        counters.wait(place.bucket, now: now) > Int64(attempts - 1) * Int64(seconds) * 1_000_000_000
     }
 
     func failed(_ name: [UInt8], from address: IPAddress, now: Int64) {
-        counters.take(seconds, rate: 1, from: bucket(name, address), now: now)
+        counters.take(seconds, rate: 1, from: place(name, from: address).bucket, now: now)
     }
 }

@@ -52,11 +52,15 @@ package final class DigestIndex {
         guard let part = parts.first(where: { $0.name.elementsEqual(folder) }) else { return nil }
         var (low, high) = (part.range.lowerBound, part.range.upperBound)
         while high - low > Self.chunkSize {
-            guard let line = lineAround(file, at: (low + high) / 2, within: low..<high) else { return nil }
+            guard let line = lineAround(file, at: (low + high) / 2, within: low..<high) else {
+                return nil
+            }
             // A line is much shorter than half of the stretch, so each step leaves less.
             if path.lexicographicallyPrecedes(line.path) { high = line.start } else { low = line.start }
         }
-        guard low < high, let bytes = read(file, low, high - low), let chunk = Chunk(bytes) else { return nil }
+        guard low < high, let bytes = read(file, low, high - low), let chunk = Chunk(bytes) else {
+            return nil
+        }
         chunks.removeAll { $0.first == chunk.first }
         chunks.insert(chunk, at: 0)
         if chunks.count > Self.mostChunks { chunks.removeLast() }
@@ -140,7 +144,8 @@ package final class DigestIndex {
         guard let bytes = read(file, from, min(Self.block, range.upperBound - from)) else { return nil }
         let offset = middle - from
         let start = bytes[..<offset].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        guard start > 0 || from == range.lowerBound, let end = bytes[offset...].firstIndex(of: 0x0A) else { return nil }
+        guard start > 0 || from == range.lowerBound, let end = bytes[offset...].firstIndex(of: 0x0A)
+        else { return nil }
         guard let parsed = parse(bytes[start..<end]) else { return nil }
         return Line(start: from + start, end: from + end + 1, digest: parsed.digest, path: parsed.path)
     }
@@ -150,7 +155,9 @@ package final class DigestIndex {
         var parts: [(name: [UInt8], range: Range<Int>)] = []
         var position = whole.lowerBound
         while position < whole.upperBound {
-            guard let first = lineAround(file, at: position, within: position..<whole.upperBound) else { break }
+            guard let first = lineAround(file, at: position, within: position..<whole.upperBound) else {
+                break
+            }
             let folder = Array(first.path.prefix { $0 != UInt8(ascii: "/") })
             // Gallop to the first line of another folder.
             var inside = first.end
@@ -163,10 +170,14 @@ package final class DigestIndex {
                 step *= 2
             }
             var beyond = min(whole.upperBound, inside + step)
-            if beyond < whole.upperBound, let line = lineAround(file, at: beyond, within: inside..<whole.upperBound) {
+            if beyond < whole.upperBound,
+                let line = lineAround(file, at: beyond, within: inside..<whole.upperBound)
+            {
                 beyond = line.end
             }
-            while inside < beyond, let line = lineAround(file, at: (inside + beyond) / 2, within: inside..<beyond) {
+            while inside < beyond,
+                let line = lineAround(file, at: (inside + beyond) / 2, within: inside..<beyond)
+            {
                 if line.path.starts(with: folder + [UInt8(ascii: "/")]) {
                     inside = line.end
                 } else {
@@ -182,7 +193,9 @@ package final class DigestIndex {
     private func read(_ file: OpenFile, _ offset: Int, _ count: Int) -> [UInt8]? {
         reads += 1
         var bytes = [UInt8](repeating: 0, count: count)
-        let got = bytes.withUnsafeMutableBytes { space in try? file.descriptor.read(into: space, at: offset) }
+        let got = bytes.withUnsafeMutableBytes { space in
+            try? file.descriptor.read(into: space, at: offset)
+        }
         guard let got, got > 0 else { return nil }
         bytes.removeLast(count - got)
         return bytes

@@ -13,7 +13,9 @@ package struct IndexedFolder {
     /// nil when the index has no such folder, or is damaged.
     init?(_ path: [UInt8], in file: OpenFile) {
         self.file = file
-        guard let head = Self.read(file, 0..<TreeIndex.headSize), let count = try? TreeIndex.folders(head: head) else {
+        guard let head = Self.read(file, 0..<TreeIndex.headSize),
+            let count = try? TreeIndex.folders(head: head)
+        else {
             return nil
         }
         var (low, high) = (0, count)
@@ -46,7 +48,9 @@ package struct IndexedFolder {
 
     private static func read(_ file: OpenFile, _ range: Range<Int>) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: range.count)
-        let got = bytes.withUnsafeMutableBytes { try? file.descriptor.read(into: $0, at: range.lowerBound) }
+        let got = bytes.withUnsafeMutableBytes {
+            try? file.descriptor.read(into: $0, at: range.lowerBound)
+        }
         return got == range.count ? bytes : nil
     }
 }

@@ -22,11 +22,12 @@ package final class ByteStream {
 
     /// Puts TLS around the stream; ``handshake()`` comes next.
     package func startTLS(
-        _ context: TLSContext, identity: TLSContext.SessionIdentity, mustResumeOwnSession: Bool = false
+        _ context: TLSContext, identity: TLSContext.SessionIdentity, mustResumeOwnSession: Bool = false,
+        kernelMayEncrypt: Bool = true
     ) throws(TLSError) {
         tls = try TLSConnection(
             .server, context: context, descriptor: socket.rawValue, identity: identity,
-            mustResumeOwnSession: mustResumeOwnSession)
+            mustResumeOwnSession: mustResumeOwnSession, kernelMayEncrypt: kernelMayEncrypt)
     }
 
     /// `.bytes(0)` once it is done; at once in clear.
@@ -73,6 +74,17 @@ package final class ByteStream {
             } catch { return .failed(error.description) }
         }
         return outcome(socket.send(buffer))
+    }
+
+    /// What TLS gathered (``TLSConnection/gatherRecords(bytes:)``) is given to the socket; `.bytes(0)` once it is.
+    package func flush() -> Outcome {
+        do {
+            switch try tls?.flushRecords() {
+            case nil, .done: return .bytes(0)
+            case .needsInput: return .wantsInput
+            case .needsOutput: return .wantsOutput
+            }
+        } catch { return .failed(error.description) }
     }
 
     /// Whether ``send(file:offset:count:)`` works: in clear, and where the kernel does the encryption.

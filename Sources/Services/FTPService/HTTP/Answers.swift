@@ -23,6 +23,11 @@ extension Exchange {
         }
         guard let account = signIn(request, target) else { return }
         do {
+            if let recent = desk.recent.file(target.path, of: account, now: desk.time),
+                !target.isDirectory
+            {
+                return send(recent, target, account, request)
+            }
             let file = try account.tree.openFile(target.path)
             guard !target.isDirectory else { return refuse(404, request) }
             sendFile(file, target, account, request)
@@ -42,23 +47,57 @@ extension Exchange {
 
     // MARK: Content
 
-    private func sendFile(_ file: OpenFile, _ target: Target, _ account: Account, _ request: DownloadRequest) {
+    private func sendFile(
+        _ file: OpenFile, _ target: Target, _ account: Account, _ request: DownloadRequest
+    ) {
         let name = Array(target.path.name)
         let facts = FileFacts(
             name: name, size: Int(file.size), modified: Timestamp(seconds: file.modified),
             digest: account.digest(of: target.path), mediaType: MediaType.of(name[...]))
-        var generator = SystemRandomNumberGenerator()
-        let answer = FileAnswer(
-            to: request.conditions, of: facts,
-            boundary: Hex.string((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }))
-        var response = Response(status: answer.status, fields: answer.fields)
-        if let field = Self.cookieField(target, now: desk.time) { response.fields.append(field) }
+        if let recent = RecentFile(file, facts) {
+            desk.recent.keep(recent, target.path, of: account, now: desk.time)
+            return send(recent, target, account, request)
+        }
+        let answer = FileAnswer(to: request.conditions, of: facts, boundary: Self.boundary())
+        send(answer, facts, BodyPump.Source(file: file, pieces: []), target, account, request)
+    }
+
+    private func send(
+        _ file: RecentFile, _ target: Target, _ account: Account, _ request: DownloadRequest
+    ) {
+        let isPlain = request.conditions.isEmpty
+        let answer =
+            isPlain
+            ? file.answer : FileAnswer(to: request.conditions, of: file.facts, boundary: Self.boundary())
+        send(
+            answer, file.facts, BodyPump.Source(content: file.content, pieces: []), target, account,
+            request,
+            unconditional: isPlain ? file : nil)
+    }
+
+    private func send(
+        _ answer: FileAnswer, _ facts: FileFacts, _ source: BodyPump.Source, _ target: Target,
+        _ account: Account,
+        _ request: DownloadRequest, unconditional file: RecentFile? = nil
+    ) {
+        var response = Response(
+            status: answer.status, fields: file?.fields ?? answer.fields, fieldText: file?.fieldText)
+        if let field = Self.cookieField(target, now: desk.time) {
+            response.fields.append(field)
+            response.fieldText = nil
+        }
         if request.method == .get, let first = answer.firstRange {
-            response.body = BodyPump.Source(file: file, pieces: answer.body.map(BodyPump.Piece.init))
+            response.body = source
+            response.body.pieces = answer.body.map(BodyPump.Piece.init)
             response.download = Download(
                 account: account, path: target.path, offset: first.lowerBound, digest: facts.digest)
         }
         serve(response, account, request)
+    }
+
+    private static func boundary() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return Hex.string((0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
     private func sendDirectory(_ target: Target, _ account: Account, _ request: DownloadRequest) {
@@ -68,24 +107,27 @@ extension Exchange {
         if target.link != nil, request.wantsPage { return redirect(303, path, target, request) }
         let json = target.wantsJSON || request.prefersJSON
         let lister: DirectoryLister
-        do { lister = try DirectoryLister(target.path, in: account.tree, asJSON: json, desk.listings) } catch {
+        do {
+            lister = try DirectoryLister(target.path, in: account.tree, asJSON: json, desk.listings)
+        } catch {
             return refuse(404, request)
         }
         var response = Response(
             status: 200,
             fields: [
                 ("content-type", json ? "application/json" : "text/html; charset=utf-8"),
-                ("cache-control", "no-store"), ("content-security-policy", DirectoryPage.contentSecurityPolicy),
+                ("cache-control", "no-store"),
+                ("content-security-policy", DirectoryPage.contentSecurityPolicy),
                 ("vary", "accept"),
             ])
         if let field = Self.cookieField(target, now: desk.time) { response.fields.append(field) }
         if request.method == .get {
             if let page = lister.kept {
                 response.fields.append(("content-length", "\(page.count)"))
-                response.body = BodyPump.Source(file: nil, pieces: [.bytes(page[...])])
+                response.body = BodyPump.Source(pieces: [.bytes(page[...])])
             } else {
                 response.isOpenEnded = true
-                response.body = BodyPump.Source(file: nil, pieces: [.listing(lister)])
+                response.body = BodyPump.Source(pieces: [.listing(lister)])
             }
         }
         serve(response, account, request)
@@ -124,7 +166,7 @@ extension Exchange {
             ("cache-control", "public, max-age=86400"),
         ]
         let pieces: [BodyPump.Piece] = request.method == .head ? [] : [.bytes(body[...])]
-        begin(Response(status: 200, fields: fields, body: .init(file: nil, pieces: pieces)))
+        begin(Response(status: 200, fields: fields, body: .init(pieces: pieces)))
     }
 
     // MARK: Refusals
@@ -143,7 +185,8 @@ extension Exchange {
 
     /// Any answer that is one short sentence: a page where a browser asks.
     func refuse(
-        _ status: Int, _ request: DownloadRequest, _ fields: [(String, String)] = [], sentence: String? = nil
+        _ status: Int, _ request: DownloadRequest, _ fields: [(String, String)] = [],
+        sentence: String? = nil
     ) {
         let (title, usual) = Self.words(status)
         let text = sentence ?? usual
@@ -156,7 +199,7 @@ extension Exchange {
                 ("content-security-policy", DirectoryPage.contentSecurityPolicy), ("vary", "accept"),
             ]
         let pieces: [BodyPump.Piece] = request.method == .head ? [] : [.bytes(body[...])]
-        begin(Response(status: status, fields: all, body: .init(file: nil, pieces: pieces)))
+        begin(Response(status: status, fields: all, body: .init(pieces: pieces)))
     }
 
     /// Title and sentence of a page.
@@ -164,7 +207,11 @@ extension Exchange {
         switch status {
         case 301: ("Moved Permanently", "It is at another address.")
         case 303: ("See Other", "It is at another address.")
-        case 400: ("Bad Request", "The request is malformed; copy the address again from the page that gave it.")
+        case 400:
+            (
+                "Bad Request",
+                "The request is malformed; copy the address again from the page that gave it."
+            )
         case 401:
             (
                 "Unauthorized",
@@ -172,10 +219,15 @@ extension Exchange {
             )
         case 403: ("Link ended", "This link has ended. Open the account's page again for a fresh one.")
         case 404: ("Not Found", "There is no such file in this account.")
-        case 405: ("Method Not Allowed", "Files can be fetched (GET) and looked at (HEAD), nothing else.")
+        case 405:
+            ("Method Not Allowed", "Files can be fetched (GET) and looked at (HEAD), nothing else.")
         case 413: ("Content Too Large", "This server takes no uploads.")
         case 429: ("Too Many Requests", "Please try again later.")
-        case 431: ("Request Header Fields Too Large", "The request has more header fields than this server takes.")
+        case 431:
+            (
+                "Request Header Fields Too Large",
+                "The request has more header fields than this server takes."
+            )
         case 503: ("Service Unavailable", "Please try again later.")
         default:
             (

@@ -1,12 +1,13 @@
 import NIOCore
-import NIOPosix
 import SystemSupport
 
 /// Where the bytes of one answer go: a connection of HTTP/1.1 or a stream of HTTP/2.
 protocol AnswerWire: AnyObject {
-    var loop: any NIOCore.EventLoop { get }
+    var loop: any AnswerLoop { get }
     /// Whether the connection takes more at present.
     var isWritable: Bool { get }
+    /// Whether others are to have their turn first; ``Exchange/goOn()`` is called after it.
+    var isPausing: Bool { get }
     /// The head goes out with the first bytes of the body, or with the end.
     func begin(_ head: AnswerHead)
     /// Space for the next bytes of the body; what is in it already, such as the head, stays before them.
@@ -23,6 +24,8 @@ protocol AnswerWire: AnyObject {
 struct AnswerHead {
     let status: Int
     let fields: [(String, String)]
+    /// The same as HTTP/1.1 has them, where they were put together before.
+    let fieldText: [UInt8]?
     /// Whether a body follows whose length no field tells.
     let isOpenEnded: Bool
 }
@@ -39,8 +42,10 @@ final class BodyPump {
     }
 
     struct Source {
-        let file: OpenFile?
-        let pieces: [Piece]
+        var file: OpenFile?
+        /// All of the file, where it is in memory.
+        var content: [UInt8]?
+        var pieces: [Piece]
     }
 
     /// Bytes of a read. Also what a client must take within the stall time.
@@ -50,8 +55,8 @@ final class BodyPump {
 
     let started = SystemClock.monotonic()
     private let wire: any AnswerWire
-    private let pool: NIOThreadPool
     private let file: OpenFile?
+    private let content: [UInt8]?
     private var pieces: ArraySlice<Piece>
     private var onEnd: ((_ sent: Int, _ isComplete: Bool) -> Void)?
     private let rate: HTTPSConnection.Rate?
@@ -65,14 +70,14 @@ final class BodyPump {
     private(set) var sent = 0
 
     init(
-        _ source: Source, on wire: any AnswerWire, pool: NIOThreadPool, rate: HTTPSConnection.Rate?,
+        _ source: Source, on wire: any AnswerWire, rate: HTTPSConnection.Rate?,
         connection: HTTPSConnection, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
     ) {
         self.wire = wire
-        self.pool = pool
         self.rate = rate
         self.connection = connection
         file = source.file
+        content = source.content
         pieces = source.pieces.filter(\.isThere)[...]
         self.onEnd = onEnd
     }
@@ -83,7 +88,9 @@ final class BodyPump {
         guard !isGoing else { return }
         isGoing = true
         defer { isGoing = false }
-        while onEnd != nil, !isWaiting, !sentLast, outstanding < 2, wire.isWritable || outstanding == 0 {
+        while onEnd != nil, !isWaiting, !sentLast, outstanding < 2, wire.isWritable || outstanding == 0,
+            !wire.isPausing
+        {
             switch pieces.popFirst() {
             case nil: write(wire.buffer(0), counts: 0)
             case .bytes(let bytes):
@@ -100,7 +107,6 @@ final class BodyPump {
     }
 
     private func send(_ range: Range<Int>) {
-        guard let file else { return end(isComplete: false) }
         var most = Self.chunk
         switch rate?.limit.turn(now: SystemClock.monotonic()) {
         case nil: break
@@ -112,6 +118,12 @@ final class BodyPump {
         let part = range.prefix(most)
         rate?.limit.sent(part.count)
         if part.count < range.count { pieces = [.file(part.endIndex..<range.upperBound)] + pieces }
+        if let content {
+            var buffer = wire.buffer(part.count)
+            buffer.writeBytes(content[part])
+            return write(buffer, counts: part.count)
+        }
+        guard let file else { return end(isComplete: false) }
         do {
             var buffer = wire.buffer(part.count)
             // The longer file's part may be in the page cache as well: then no other thread need be woken.
@@ -121,35 +133,34 @@ final class BodyPump {
             wire.giveBack(buffer)
         } catch { return end(isComplete: false) }
         isWaiting = true
-        let me = NIOLoopBound(self, eventLoop: wire.loop)
-        pool.runIfActive(eventLoop: wire.loop) {
+        wire.loop.away {
             var buffer = ByteBufferAllocator().buffer(capacity: part.count)
             _ = try Self.read(file, part, into: &buffer, onlyCached: false)
             return buffer
-        }.whenComplete { result in me.value.didRead(try? result.get(), part.count) }
+        } _: { [self] buffer in
+            didRead(buffer, part.count)
+        }
     }
 
     private func list(_ lister: DirectoryLister) {
         isWaiting = true
-        let me = NIOLoopBound(self, eventLoop: wire.loop)
         let given = Handoff(lister)
-        pool.runIfActive(eventLoop: wire.loop) {
+        wire.loop.away {
             var out: [UInt8] = []
             let goesOn = try given.value.next(into: &out)
             return (ByteBuffer(bytes: out), goesOn)
-        }.whenComplete { result in
-            guard case .success(let (buffer, goesOn)) = result else { return me.value.didRead(nil, 0) }
-            if goesOn { me.value.pieces = [.listing(given.value)] + me.value.pieces }
-            me.value.didRead(buffer, 0)
+        } _: { [self] made in
+            guard let (buffer, goesOn) = made else { return didRead(nil, 0) }
+            if goesOn { pieces = [.listing(given.value)] + pieces }
+            didRead(buffer, 0)
         }
     }
 
     private func pause(_ nanoseconds: Int64) {
         isWaiting = true
-        let me = NIOLoopBound(self, eventLoop: wire.loop)
-        wire.loop.scheduleTask(in: .nanoseconds(nanoseconds)) {
-            me.value.isWaiting = false
-            me.value.go()
+        wire.loop.after(nanoseconds) { [self] in
+            isWaiting = false
+            go()
         }
     }
 

@@ -26,7 +26,9 @@ final class DirectoryLister {
     private static let batch = 500
 
     /// Throws when `path` is not a directory of the account.
-    init(_ path: VirtualPath, in tree: AccountTree, asJSON: Bool, _ cache: ListingCache) throws(SystemError) {
+    init(_ path: VirtualPath, in tree: AccountTree, asJSON: Bool, _ cache: ListingCache)
+        throws(SystemError)
+    {
         self.path = path
         self.tree = tree
         self.asJSON = asJSON

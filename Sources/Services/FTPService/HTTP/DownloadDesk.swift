@@ -3,46 +3,46 @@ import FFSModel
 import FTPProtocol
 import HTTPDownload
 import Logging
-import NIOCore
-import NIOPosix
 import Requests
 import StoredFormats
+import Synchronization
 import SystemSupport
-import TLSEngine
 import Tobj
 
-/// What all downloads of one worker's HTTPS side share. Lives on its event loop.
+/// What all downloads on one loop of a worker's HTTPS side share: there is one for HTTP/1.1 and one for HTTP/2.
 final class DownloadDesk {
     var settings: HTTPSSettings
     let accounts: ServedAccounts
     let ledger: Ledger
     let log: WorkerLog
-    let pool: NIOThreadPool
+    let loop: any AnswerLoop
     private let worker: Int
-    private let loop: any NIOCore.EventLoop
     private var connections: [ObjectIdentifier: HTTPSConnection] = [:]
     private var lastName = 0
     /// Connections that are there only to be told why they are turned away.
     private var turnedAway = 0
     private(set) var isDraining = false
     var isHolding = false
-    private var whenEmpty: () -> Void = {}
+    private let population: Population
     private(set) var time = SystemClock.now()
     /// FTP's as well.
     let listings: ListingCache
+    var recent = RecentFiles()
+    /// What connections read into; its content is consumed before the next one reads.
+    let readSpace = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
     /// Whether what was recorded is to be written at the end of this turn of the loop.
     private var willFlush = false
     /// For the field of that name.
     private(set) var date = ""
     /// Fields of every answer, as HTTP/1.1 has them.
-    private(set) var commonFields = ""
+    private(set) var commonFields: [UInt8] = []
 
     /// Beyond this many, connections are closed silently: they may be an attack.
     private static let mostTurnedAway = 256
 
     init(
         worker: Int, settings: HTTPSSettings, accounts: ServedAccounts, ledger: Ledger, log: WorkerLog,
-        listings: ListingCache, pool: NIOThreadPool, loop: any NIOCore.EventLoop
+        listings: ListingCache, population: Population, loop: any AnswerLoop
     ) {
         self.worker = worker
         self.settings = settings
@@ -50,12 +50,12 @@ final class DownloadDesk {
         self.ledger = ledger
         self.log = log
         self.listings = listings
-        self.pool = pool
+        self.population = population
         self.loop = loop
         tellTime()
-        let me = NIOLoopBound(self, eventLoop: loop)
-        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in me.value.everySecond() }
     }
+
+    deinit { readSpace.deallocate() }
 
     /// Fields of every answer but `date`.
     static let constantFields = [
@@ -67,14 +67,16 @@ final class DownloadDesk {
     private func tellTime() {
         time = SystemClock.now()
         date = HTTPDate.format(time)
-        commonFields = "\(Self.constantText)date: \(date)\r\n"
+        commonFields = Array("\(Self.constantText)date: \(date)\r\n".utf8)
     }
 
-    private func everySecond() {
+    /// To be called by its loop.
+    func everySecond() {
         tellTime()
+        recent.forget(now: time)
         accounts.watch(now: time, second: SystemClock.monotonic() / 1_000_000_000)
         for connection in connections.values {
-            if isDraining, connection.isFinished { connection.channel.close(promise: nil) }
+            if isDraining, connection.isFinished { connection.close() }
             connection.endIfIdle(settings)
             for answer in connection.answers { answer.checkAccount(now: time) }
         }
@@ -85,12 +87,14 @@ final class DownloadDesk {
     var connectionCount: Int { connections.count - turnedAway }
 
     /// The connection, which may be one that is only told why it is turned away; nil: close it.
-    func admit(_ channel: any NIOCore.Channel, from peer: Endpoint) -> HTTPSConnection? {
+    /// ``left(_:)`` or ``release(_:)`` must follow.
+    func admit(from peer: Endpoint) -> HTTPSConnection? {
         let refusal = isDraining || isHolding ? .draining : ledger.admit(peer.address, settings.limits)
         if let refusal {
             ledger.count(refusal)
             log.logger.notice(
-                "connection refused", metadata: ["peer": "\(peer)", "limit": "\(refusal)", "service": "https"])
+                "connection refused",
+                metadata: ["peer": "\(peer)", "limit": "\(refusal)", "service": "https"])
             guard turnedAway < Self.mostTurnedAway else { return nil }
             turnedAway += 1
         } else {
@@ -98,37 +102,45 @@ final class DownloadDesk {
         }
         lastName += 1
         let connection = HTTPSConnection(
-            name: "\(worker)-h\(lastName)", peer: peer, channel: channel, refusal: refusal, ledger: ledger)
+            name: "\(worker)-h\(lastName)", peer: peer, refusal: refusal, ledger: ledger)
         connections[ObjectIdentifier(connection)] = connection
-        let parts = NIOLoopBound((self, connection), eventLoop: loop)
-        channel.closeFuture.whenComplete { _ in
-            let (me, connection) = parts.value
-            me.left(connection)
-        }
+        population.came()
         return connection
     }
 
-    private func left(_ connection: HTTPSConnection) {
+    /// Another desk serves it from now on.
+    func release(_ connection: HTTPSConnection) {
+        connection.end = nil
         connections[ObjectIdentifier(connection)] = nil
+        if connection.refusal != nil { turnedAway -= 1 }
+    }
+
+    /// Serves a connection that another desk had admitted.
+    func adopt(_ connection: HTTPSConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        if connection.refusal != nil { turnedAway += 1 }
+    }
+
+    /// It has ended. Nothing happens when that is known.
+    func left(_ connection: HTTPSConnection) {
+        connection.end = nil
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         if connection.refusal == nil {
             ledger.left(connection.peer.address)
             ledger.count(.httpsSessions, by: -1)
         } else {
             turnedAway -= 1
         }
-        guard isDraining, connections.isEmpty else { return }
-        log.flush()
-        whenEmpty()
+        if isDraining, connections.isEmpty { log.flush() }
+        population.left()
     }
 
     /// Connections that had their answers end now, the others after their last one.
-    func drain(_ whenEmpty: @escaping () -> Void) {
+    func drain() {
         isDraining = true
-        self.whenEmpty = whenEmpty
-        guard !connections.isEmpty else { return whenEmpty() }
         for connection in connections.values {
             connection.sayGoodbye?()
-            if connection.isFinished { connection.channel.close(promise: nil) }
+            if connection.isFinished { connection.close() }
         }
     }
 
@@ -142,10 +154,9 @@ final class DownloadDesk {
         log.record(event)
         guard !willFlush else { return }
         willFlush = true
-        let me = NIOLoopBound(self, eventLoop: loop)
-        loop.execute {
-            me.value.willFlush = false
-            me.value.log.flush()
+        loop.soon { [self] in
+            willFlush = false
+            log.flush()
         }
     }
 
@@ -169,5 +180,34 @@ final class DownloadDesk {
             return Element("kicked", text: "\(kicked.count)")
         default: return Element("unknown")
         }
+    }
+}
+
+/// How many connections there are, whichever desk they are at: one on its way to the other counts as well.
+final class Population: Sendable {
+    private struct State {
+        var count = 0
+        var whenEmpty: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    func came() { state.withLock { $0.count += 1 } }
+
+    func left() {
+        let emptied = state.withLock { state in
+            state.count -= 1
+            return state.count == 0 ? state.whenEmpty.take() : nil
+        }
+        emptied?()
+    }
+
+    /// Calls `body` once nobody is left; at once when nobody is there.
+    func whenEmpty(_ body: @escaping @Sendable () -> Void) {
+        let isEmpty = state.withLock { state in
+            if state.count > 0 { state.whenEmpty = body }
+            return state.count == 0
+        }
+        if isEmpty { body() }
     }
 }

@@ -2,7 +2,6 @@ import FFSModel
 import FTPProtocol
 import HTTPDownload
 import Logging
-import NIOCore
 import StoredFormats
 import SystemSupport
 
@@ -11,7 +10,7 @@ import SystemSupport
 extension Exchange {
     private static let cookie = "__Secure-ffs-link"
     /// Every refusal comes after the same time.
-    private static let refusalTime = TimeAmount.milliseconds(500)
+    private static let refusalTime: Int64 = 500_000_000
 
     private enum Proof {
         case password(BasicCredentials?)
@@ -33,6 +32,9 @@ extension Exchange {
 
     /// nil once a refusal is on its way. Refusals of one kind look and last the same, whatever the reason.
     func signIn(_ request: DownloadRequest, _ target: Target) -> Account? {
+        if !connection.hasFailedTooOften, let account = connection.admitted?.account(request, target, desk) {
+            return account
+        }
         guard let proof = Proof(request, target) else {
             challenge(request)
             return nil
@@ -52,6 +54,9 @@ extension Exchange {
         }
         switch admission {
         case .admitted(let account):
+            if let field = request.authorization {
+                connection.admitted = AdmittedLogin(account, field, desk, from: connection.address)
+            }
             greet(account, request)
             return account
         case .refused(let reason): refuseLater(proof, reason, request, target)
@@ -81,7 +86,9 @@ extension Exchange {
         desk.log.logger.info("signed in", metadata: metadata)
     }
 
-    private func refuseLater(_ proof: Proof, _ reason: String, _ request: DownloadRequest, _ target: Target) {
+    private func refuseLater(
+        _ proof: Proof, _ reason: String, _ request: DownloadRequest, _ target: Target
+    ) {
         desk.ledger.count(.httpsSignInsRefused)
         var metadata = connection.metadata(target.account)
         metadata["why"] = "\(reason)"
@@ -108,5 +115,36 @@ extension Exchange {
             "set-cookie",
             "\(cookie)=\(link.text); Path=/a/\(target.account)/; Max-Age=\(seconds); Secure; HttpOnly; SameSite=Lax"
         )
+    }
+}
+
+/// Login and password that opened an account on a connection: what is sent again with each request need not be decoded
+/// and digested again, as long as the account's record is the one they were compared with.
+struct AdmittedLogin {
+    private let account: Account
+    private let record: FileStatus
+    private let field: [UInt8]
+    private let lockOut: AccountLockOut.Place
+
+    fileprivate init(
+        _ account: Account, _ field: [UInt8], _ desk: DownloadDesk, from address: IPAddress
+    ) {
+        self.account = account
+        self.field = field
+        record = account.recordStatus
+        lockOut = desk.ledger.lockOut(desk.settings.limits).place(
+            Array(account.id.text.utf8), from: address)
+    }
+
+    /// nil: the request has to be looked at as if it were the first.
+    fileprivate func account(_ request: DownloadRequest, _ target: Target, _ desk: DownloadDesk)
+        -> Account?
+    {
+        guard request.authorization == field, target.account == account.id,
+            account.recordStatus == record,
+            !desk.ledger.lockOut(desk.settings.limits).isLocked(lockOut, now: SystemClock.monotonic()),
+            desk.accounts.stillAdmits(account, now: desk.time)
+        else { return nil }
+        return account
     }
 }

@@ -2,7 +2,6 @@ import Events
 import FFSModel
 import FTPProtocol
 import HTTPDownload
-import NIOCore
 import SystemSupport
 
 /// Has the requests of one HTTP/1.1 connection answered, or the one request of an HTTP/2 stream. What it answers is in
@@ -51,7 +50,9 @@ final class Exchange {
     struct Response {
         var status: Int
         var fields: [(String, String)]
-        var body: BodyPump.Source = .init(file: nil, pieces: [])
+        /// The fields as HTTP/1.1 has them, where somebody put them together before.
+        var fieldText: [UInt8]?
+        var body: BodyPump.Source = .init(pieces: [])
         var account: Account?
         var download: Download?
         /// Whether the body's length is not among the fields.
@@ -111,24 +112,27 @@ final class Exchange {
     func endAfterThis() { isLast = true }
 
     /// The running one.
-    var download: Download? { if case .answering(let answer?) = state { answer.download } else { nil } }
+    var download: Download? {
+        if case .answering(let answer?) = state { answer.download } else { nil }
+    }
 
     /// Calls `body` on the loop after `time`, unless the client is gone by then.
-    func later(_ time: TimeAmount, _ body: @escaping () -> Void) {
-        let bound = NIOLoopBound((self, body), eventLoop: wire.loop)
-        wire.loop.scheduleTask(in: time) {
-            let (me, body) = bound.value
-            if case .answering(nil) = me.state { body() }
-        }
+    ///
+    /// - Parameter time: nanoseconds.
+    func later(_ time: Int64, _ body: @escaping () -> Void) {
+        wire.loop.after(time) { [self] in if case .answering(nil) = state { body() } }
     }
 
     // MARK: One answer
 
     func begin(_ response: Response) {
         guard case .answering(nil) = state else { return }
-        wire.begin(AnswerHead(status: response.status, fields: response.fields, isOpenEnded: response.isOpenEnded))
+        wire.begin(
+            AnswerHead(
+                status: response.status, fields: response.fields, fieldText: response.fieldText,
+                isOpenEnded: response.isOpenEnded))
         let pump = BodyPump(
-            response.body, on: wire, pool: desk.pool, rate: response.account.flatMap(connection.rate),
+            response.body, on: wire, rate: response.account.flatMap(connection.rate),
             connection: connection
         ) { [self] _, isComplete in ended(isComplete) }
         var download = response.download
@@ -155,7 +159,8 @@ final class Exchange {
         desk.ledger.count(isComplete ? .httpsComplete : .httpsBroken)
         desk.record(
             TransferEvent(
-                finished: desk.time, nanoseconds: download.nanoseconds, service: .https, session: connection.name,
+                finished: desk.time, nanoseconds: download.nanoseconds, service: .https,
+                session: connection.name,
                 peer: connection.peer, account: download.account.id.text, path: download.path.bytes,
                 offset: UInt64(download.offset), bytes: UInt64(download.sent), isComplete: isComplete,
                 tls: connection.protection.map { .init(protection: $0, isResumed: connection.isResumed) },

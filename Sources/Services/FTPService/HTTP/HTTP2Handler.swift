@@ -14,6 +14,7 @@ final class HTTP2Handler: ChannelInboundHandler {
     private let connection: HTTPSConnection
     fileprivate private(set) var streams: [HTTP2StreamID: Stream] = [:]
     fileprivate var context: ChannelHandlerContext?
+    fileprivate let channel: any NIOCore.Channel
     private var isReading = false
     private var isDirty = false
     private var saidGoodbye = false
@@ -22,9 +23,10 @@ final class HTTP2Handler: ChannelInboundHandler {
     /// Streams that a client may have open at once.
     static let mostStreams = 100
 
-    init(desk: DownloadDesk, connection: HTTPSConnection) {
+    init(desk: DownloadDesk, connection: HTTPSConnection, channel: any NIOCore.Channel) {
         self.desk = desk
         self.connection = connection
+        self.channel = channel
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -70,7 +72,9 @@ final class HTTP2Handler: ChannelInboundHandler {
         if headers.endStream { stream.answer() }
     }
 
-    private func take(_ data: HTTP2Frame.FramePayload.Data, _ id: HTTP2StreamID, _ context: ChannelHandlerContext) {
+    private func take(
+        _ data: HTTP2Frame.FramePayload.Data, _ id: HTTP2StreamID, _ context: ChannelHandlerContext
+    ) {
         let count = data.data.readableBytes + (data.paddingBytes.map { $0 + 1 } ?? 0)
         if count > 0 { write(.rootStream, .windowUpdate(windowSizeIncrement: count), nil) }
         guard let stream = streams[id] else { return }
@@ -102,7 +106,9 @@ final class HTTP2Handler: ChannelInboundHandler {
     // MARK: Events
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let closed = event as? StreamClosedEvent, let stream = streams.removeValue(forKey: closed.streamID) {
+        if let closed = event as? StreamClosedEvent,
+            let stream = streams.removeValue(forKey: closed.streamID)
+        {
             // One that ended in order may still have bytes on their way.
             if closed.reason != nil { stream.exchange.vanished() }
         }
@@ -134,8 +140,9 @@ final class HTTP2Handler: ChannelInboundHandler {
 
     // MARK: Writing
 
-    fileprivate func write(_ id: HTTP2StreamID, _ payload: HTTP2Frame.FramePayload, _ promise: EventLoopPromise<Void>?)
-    {
+    fileprivate func write(
+        _ id: HTTP2StreamID, _ payload: HTTP2Frame.FramePayload, _ promise: EventLoopPromise<Void>?
+    ) {
         guard let context else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
@@ -209,18 +216,23 @@ private final class Stream {
 }
 
 extension Stream: AnswerWire {
-    var loop: any NIOCore.EventLoop { connection.channel.eventLoop }
-    var isWritable: Bool { connection.channel.isWritable }
+    var loop: any AnswerLoop { desk.loop }
+    var isWritable: Bool { handler.channel.isWritable }
+    /// The windows of HTTP/2 see to it.
+    var isPausing: Bool { false }
 
     func begin(_ answer: AnswerHead) { head = HTTP2Handler.headers(answer, date: handler.date) }
 
-    func buffer(_ capacity: Int) -> ByteBuffer { connection.channel.allocator.buffer(capacity: capacity) }
+    func buffer(_ capacity: Int) -> ByteBuffer {
+        handler.channel.allocator.buffer(capacity: capacity)
+    }
     func giveBack(_ buffer: ByteBuffer) {}
 
     func send(_ buffer: ByteBuffer, isLast: Bool, _ sent: @escaping (Bool) -> Void) {
-        let promise = loop.makePromise(of: Void.self)
+        let channelLoop = handler.channel.eventLoop
+        let promise = channelLoop.makePromise(of: Void.self)
         // `self` until then: the exchange refers to it.
-        let bound = NIOLoopBound((self, sent), eventLoop: loop)
+        let bound = NIOLoopBound((self, sent), eventLoop: channelLoop)
         promise.futureResult.whenComplete { result in
             let (me, sent) = bound.value
             if case .success = result { sent(true) } else { sent(false) }
@@ -238,12 +250,10 @@ extension Stream: AnswerWire {
 
     func breakOff() {
         // Later: whether it was the client who ended the stream is known then.
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.execute {
-            let me = bound.value
-            guard me.handler.streams[me.id] != nil else { return }
-            me.handler.write(me.id, .rstStream(.internalError), nil)
-            me.handler.flush()
+        desk.loop.soon { [self] in
+            guard handler.streams[id] != nil else { return }
+            handler.write(id, .rstStream(.internalError), nil)
+            handler.flush()
         }
     }
 }

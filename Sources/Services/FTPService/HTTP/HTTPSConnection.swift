@@ -1,31 +1,32 @@
 import FFSModel
 import FTPProtocol
 import Logging
-import NIOCore
 import Requests
 import SystemSupport
 import TLSEngine
 
+/// How the socket of a connection is closed.
+protocol ConnectionEnd: AnyObject {
+    /// Once the client has taken what was sent.
+    func close()
+    /// At once.
+    func cut()
+}
+
 /// One TCP connection of the HTTPS side with the answers that run on it: what an FTP session is on the other side.
 ///
 /// It counts for an account while an answer of that account runs on it; the streams of HTTP/2 count as one, and share
-/// the rate of a session. Lives on the service's event loop.
+/// the rate of a session. Lives on one loop: ours, or after the handshake of an HTTP/2 connection SwiftNIO's.
 final class HTTPSConnection: ListedSession {
     /// For log lines and `ffsctl ftp`: `<worker>-h<count>`.
     let name: String
     let peer: Endpoint
     var address: IPAddress { peer.address }
-    let channel: any NIOCore.Channel
+    /// nil while it changes loops, and in the end.
+    var end: (any ConnectionEnd)?
     /// Why every request of it is refused; nil for one that is served.
     let refusal: SessionLimits.Refusal?
-    let started = NIODeadline.now()
-    var handshake: TLSHandshakeCompleted? {
-        didSet {
-            protection = handshake.map { "\($0.version) \($0.cipher)" }
-            isResumed = handshake.map { $0.resumption != .none } ?? false
-            lastTaken = .now()
-        }
-    }
+    let started = SystemClock.monotonic()
     /// `TLSv1.3 TLS_AES_128_GCM_SHA256`; nil before the handshake.
     private(set) var protection: String?
     private(set) var isResumed = false
@@ -47,9 +48,11 @@ final class HTTPSConnection: ListedSession {
     private var greeted: Set<AccountID> = []
     private(set) var hasAnswered = false
     /// When its client last took something.
-    private var lastTaken = NIODeadline.now()
+    private var lastTaken = SystemClock.monotonic()
+    /// The login that it was last opened an account with.
+    var admitted: AdmittedLogin?
     /// How long a new connection is given for its first request when its worker drains.
-    private static let patience = TimeAmount.seconds(5)
+    private static let patience: Int64 = 5_000_000_000
 
     /// What slows the answers of one account on this connection down.
     final class Rate {
@@ -58,19 +61,27 @@ final class HTTPSConnection: ListedSession {
     }
 
     init(
-        name: String, peer: Endpoint, channel: any NIOCore.Channel, refusal: SessionLimits.Refusal?, ledger: Ledger
+        name: String, peer: Endpoint, refusal: SessionLimits.Refusal?, ledger: Ledger
     ) {
         self.name = name
         self.peer = peer
-        self.channel = channel
         self.refusal = refusal
         self.ledger = ledger
+    }
+
+    /// The handshake is done.
+    func secured(by tls: TLSConnection) {
+        protection = "\(tls.version) \(tls.cipher)"
+        isResumed = tls.resumption != .none
+        lastTaken = SystemClock.monotonic()
     }
 
     /// Whether an answer is under way.
     var isBusy: Bool { !running.isEmpty }
     /// Whether a worker that drains may close it.
-    var isFinished: Bool { !isBusy && (hasAnswered || NIODeadline.now() - started > Self.patience) }
+    var isFinished: Bool {
+        !isBusy && (hasAnswered || SystemClock.monotonic() - started > Self.patience)
+    }
     var answers: some Collection<Exchange> { running.values }
 
     // MARK: Its end
@@ -78,29 +89,32 @@ final class HTTPSConnection: ListedSession {
     /// Ends it at once.
     func cut() {
         isCut = true
-        channel.close(promise: nil)
+        end?.cut()
     }
+
+    /// Ends it when its client has read what was sent.
+    func close() { end?.close() }
 
     /// Ends it when its client has read the reason, or after a second.
     func endSoon() {
         isMisbehaving = true
-        channel.close(promise: nil)
+        end?.close()
     }
 
     /// Ends a connection that takes nothing: between answers after the idle time, within one after the longer stall time.
     /// What the client sends does not count, or a request that drips could keep a connection for ever.
     func endIfIdle(_ settings: HTTPSSettings) {
-        guard handshake != nil else { return }
+        guard protection != nil else { return }
         let limit = isBusy ? settings.stallTimeout : settings.idleTimeout
-        guard NIODeadline.now() - lastTaken > .seconds(Int64(limit)) else { return }
+        guard SystemClock.monotonic() - lastTaken > Int64(limit) * 1_000_000_000 else { return }
         // Who takes nothing more need not be waited for, nor who was sent nothing.
-        if isBusy || !hasAnswered { cut() } else { channel.close(promise: nil) }
+        if isBusy || !hasAnswered { cut() } else { close() }
     }
 
     /// An answer's last byte was taken.
     func answered(isDraining: Bool) {
         let isLast = refusal != nil || isDraining || hasFailedTooOften
-        if isLast, !isBusy { channel.close(promise: nil) }
+        if isLast, !isBusy { close() }
     }
 
     // MARK: Accounts
@@ -153,7 +167,7 @@ final class HTTPSConnection: ListedSession {
 
     /// The kernel took something of an answer, `count` bytes of files among it.
     func took(_ count: Int) {
-        lastTaken = .now()
+        lastTaken = SystemClock.monotonic()
         if count > 0 { ledger.count(.httpsBytes, by: count) }
     }
 
@@ -168,8 +182,10 @@ final class HTTPSConnection: ListedSession {
 
     private func row(_ download: Exchange.Download?) -> FTPSession {
         FTPSession(
-            id: name, service: .https, peer: peer.description, seconds: (NIODeadline.now() - started).wholeSeconds,
-            account: download?.account.id.text ?? uses.keys.first?.text, tls: protection, bytes: download?.sent,
+            id: name, service: .https, peer: peer.description,
+            seconds: Int((SystemClock.monotonic() - started) / 1_000_000_000),
+            account: download?.account.id.text ?? uses.keys.first?.text, tls: protection,
+            bytes: download?.sent,
             rate: download?.rate, path: download.flatMap { try? RelativePath(bytes: $0.path.relative) })
     }
 
@@ -179,8 +195,4 @@ final class HTTPSConnection: ListedSession {
         if let account { metadata["account"] = "\(account)" }
         return metadata
     }
-}
-
-extension TimeAmount {
-    var wholeSeconds: Int { Int(nanoseconds / 1_000_000_000) }
 }

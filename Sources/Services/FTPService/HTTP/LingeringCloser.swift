@@ -20,8 +20,7 @@ final class LingeringCloser: ChannelDuplexHandler {
     }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        // Before the handshake nothing was sent that anybody could miss.
-        guard mode == .all, !connection.isCut, connection.handshake != nil, context.channel.isActive else {
+        guard mode == .all, !connection.isCut, context.channel.isActive else {
             return context.close(mode: mode, promise: promise)
         }
         if let promise { context.channel.closeFuture.cascade(to: promise) }

@@ -26,6 +26,9 @@ package final class WorkerLog {
         self.format = logger.logLevel <= .info ? format : nil
     }
 
+    /// One for another thread, which writes to the same files.
+    func another() -> WorkerLog { WorkerLog(logger: logger, transferLog: transferLog, format: format) }
+
     /// What is gathered goes to the file of before, which may have been renamed; nil: nothing is recorded any more.
     package func reopen(_ transferLog: LentDescriptor?) {
         flush()

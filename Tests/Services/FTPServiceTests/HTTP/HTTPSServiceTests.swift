@@ -212,6 +212,22 @@ import Testing
         await server.stop()
     }
 
+    /// What a connection sends again is compared with the record as it is then.
+    @Test func aChangedPasswordIsNoticedOnAKeptConnection() async throws {
+        let server = try await Server(["p-1/a": [1]])
+        let again = "https://127.0.0.1:\(server.port)/a/\(server.fixture.account)/p-1/a"
+        async let both = server.curl(
+            "/p-1/a",
+            [
+                "--http1.1", "--rate", "1/s", "-w", "%{http_code} %{num_connects}\n", "-o", "/dev/null", again, "-o",
+                "/dev/null",
+            ])
+        try await eventually("the first is answered") { (try? Files.size(server.transferLog)) ?? 0 > 0 }
+        try server.fixture.setPassword("another")
+        #expect(try await both.output == "200 1\n401 0\n")
+        await server.stop()
+    }
+
     @Test func connectionsPerAddressAreLimited() async throws {
         let server = try await Server(["p-1/big.bin": Self.big]) { $0.limits.perAddress = 1 }
         async let slow = server.curl("/p-1/big.bin", ["--limit-rate", "1M"])
