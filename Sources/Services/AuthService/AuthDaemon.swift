@@ -54,6 +54,8 @@ package struct AuthDaemon: Daemon {
         try service.apply(SignInSettings(environment.configuration))
     }
 
+    package func prove() async { await service.prove() }
+
     package var counts: [DaemonStatus.Reply.Value] { service.counts }
 }
 

@@ -37,6 +37,14 @@ package struct AuthService: Sendable {
         return table
     }
 
+    /// For the watchdog: returns once a hash thread has taken a job, a transaction has written, and one has read. What the
+    /// database answers is not asked here: a full disk is no reason to be started anew.
+    func prove() async {
+        await authenticator.proveHashing()
+        _ = try? await database.write { _ in }
+        _ = try? await database.read { _ in }
+    }
+
     /// What `ffsctl status` shows.
     package var counts: [DaemonStatus.Reply.Value] {
         Authenticator.Result.allCases.map {

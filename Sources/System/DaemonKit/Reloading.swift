@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 import SystemSupport
 
 /// A thread for a reload, which reads files and asks the name service: neither an event loop nor Swift's pool may wait
@@ -16,9 +17,22 @@ final class ReloadThread: TaskExecutor {
         }
     }
 
-    /// Runs `body` there.
+    /// The reload asked for last.
+    private static let last = Mutex<Task<Void, any Error>?>(nil)
+
+    /// Runs `body` there, after every reload that was asked for before: of two at once, by SIGHUP and by ffsctl(8), the
+    /// second one's settings are those that stay.
     static func run(_ body: @escaping @Sendable () async throws -> Void) async throws {
-        try await Task(executorPreference: ReloadThread(), operation: body).value
+        let task = last.withLock { last in
+            let before = last
+            let task = Task(executorPreference: ReloadThread()) {
+                _ = await before?.result
+                try await body()
+            }
+            last = task
+            return task
+        }
+        try await task.value
     }
 }
 

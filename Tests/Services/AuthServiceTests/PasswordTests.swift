@@ -1,8 +1,10 @@
 import FFSModel
 import Requests
 import Synchronization
-import Tobj
+import SystemSupport
+import TestSupport
 import Testing
+import Tobj
 
 @testable import AuthService
 
@@ -18,6 +20,18 @@ import Testing
         #expect(try await hasher.check(.correct, against: first, source: source).matches)
         #expect(try await !hasher.check(.wrong, against: first, source: source).matches)
         #expect("\(first)" == "(password hash)")
+    }
+
+    /// Hashing leaves no copy of a password in memory, whether it matches or not.
+    @Test func hashingLeavesNoCopyBehind() throws {
+        let password = randomBytes(96).map { 0x61 + $0 % 26 }
+        let before = try MemoryCopies.count(of: password)
+        var context = CryptContext()
+        let setting = try #require(CryptContext.setting(cost: 1))
+        let made = context.hash(password, setting: setting)
+        let matches = context.matches(password, try #require(made))
+        #expect(matches)
+        #expect(try MemoryCopies.count(of: password) == before)
     }
 
     /// A hash that another implementation made: `openssl passwd -6 -salt saltstring 'Hello world!'`.
@@ -105,6 +119,37 @@ import Testing
         #expect(served.count >= 17)
         #expect(busy.count >= 100)
         for case .failure(let failure) in busy { #expect((failure.retryAfter ?? 0) >= 1) }
+    }
+
+    /// What the watchdog asks: a queue that is full and moves is well, threads that hang are not.
+    @Test func hangingThreadsAreNotProven() async throws {
+        let hasher = try PasswordHasher(cost: 1, threads: 1, queue: 4)
+        await hasher.prove()
+        let gate = Monitor(0)
+        let work: HashThreads.Work = { _ in
+            gate.wait { turns -> Void? in
+                guard turns > 0 else { return nil }
+                turns -= 1
+                return ()
+            }
+        }
+        for number in 0..<3 {
+            try hasher.threads.submit(.source(SourceKey("192.0.2.\(number)")), work: work, refuse: { _ in })
+        }
+        // The thread has taken the first.
+        while hasher.depth > 2 { try await Task.sleep(for: .milliseconds(1)) }
+        let isProven = Mutex(false)
+        let proof = Task {
+            await hasher.prove()
+            isProven.withLock { $0 = true }
+        }
+        try await Task.sleep(for: .milliseconds(1_500))
+        let early = isProven.withLock { $0 }
+        #expect(!early)
+        // One job is over and the next one taken, while others wait.
+        gate.withLock(wake: .all) { $0 = 1 }
+        await proof.value
+        gate.withLock(wake: .all) { $0 = 10 }
     }
 
     /// One source may fill half of the queue; the rest is for others.

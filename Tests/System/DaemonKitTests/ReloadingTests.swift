@@ -34,6 +34,31 @@ import Testing
         #expect(names.value.withLock { $0 } == ["reload", "reload"])
     }
 
+    @Test func reloadsComeOneAfterTheOther() async throws {
+        let isReleased = Monitor(false)
+        let steps = Shared<[Int]>([])
+        @Sendable func note(_ step: Int) { steps.value.withLock { $0.append(step) } }
+        let first = Task {
+            try await ReloadThread.run {
+                note(1)
+                isReleased.wait { $0 ? () : nil }
+                await Task.yield()
+                note(2)
+                throw CancellationError()
+            }
+        }
+        while steps.value.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
+        let second = Task { try await ReloadThread.run { note(3) } }
+        try await Task.sleep(for: .milliseconds(100))
+        let early = steps.value.withLock { $0 }
+        #expect(early == [1])
+        isReleased.withLock(wake: .all) { $0 = true }
+        await #expect(throws: CancellationError.self) { try await first.value }
+        try await second.value
+        let all = steps.value.withLock { $0 }
+        #expect(all == [1, 2, 3])
+    }
+
     @Test func aHangingEventLoopIsNotProven() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         await EventLoopProof.prove(group)

@@ -48,6 +48,8 @@ final class HashThreads: Sendable {
         var operators: Deque<Job> = []
         var turnOfKnown = true
         var stopping = false
+        /// Jobs that threads have taken so far.
+        var taken: UInt64 = 0
 
         var count: Int { others.count + known.count + operators.count }
 
@@ -101,6 +103,9 @@ final class HashThreads: Sendable {
     /// How many jobs wait now.
     var depth: Int { state.withLock { $0.count } }
 
+    /// Jobs taken so far, and whether none waits: either shows that the threads do not hang.
+    var progress: (taken: UInt64, isIdle: Bool) { state.withLock { ($0.taken, $0.count == 0) } }
+
     /// Queues `work`, or throws `busy` with a time after which the queue will have moved on. Exactly one of
     /// `work` and `refuse` is called once this has returned.
     func submit(
@@ -143,7 +148,10 @@ final class HashThreads: Sendable {
         var context = CryptContext()
         while true {
             let next = state.wait { state -> Next? in
-                if let job = state.next() { return .job(job) }
+                if let job = state.next() {
+                    state.taken &+= 1
+                    return .job(job)
+                }
                 return state.stopping ? .end : nil
             }
             switch next {

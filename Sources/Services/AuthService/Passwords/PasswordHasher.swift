@@ -18,7 +18,7 @@ package final class PasswordHasher: Sendable {
         var time: Duration
     }
 
-    private let threads: HashThreads
+    let threads: HashThreads
     private let kind: Mutex<Kind>
 
     /// - Parameters:
@@ -36,6 +36,20 @@ package final class PasswordHasher: Sendable {
 
     /// Sign-ins that wait for a thread.
     package var depth: Int { threads.depth }
+
+    /// Returns once a thread has taken a job: of those that wait, any; where none waits, one that does nothing.
+    func prove() async {
+        let before = threads.progress.taken
+        while !Task.isCancelled {
+            let now = threads.progress
+            guard now.taken == before else { return }
+            if now.isIdle {
+                _ = try? await run(.operators) { _ in }
+                return
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
 
     /// Ends the threads; what waits, and every later call, is refused as `draining`.
     package func stop() { threads.stop() }

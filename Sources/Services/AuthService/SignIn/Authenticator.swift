@@ -73,6 +73,9 @@ final class Authenticator: Sendable {
 
     func forgive(_ customer: CustomerName) { state.withLock { $0.lockOut.forgive(customer) } }
 
+    /// For the watchdog.
+    func proveHashing() async { await hasher.prove() }
+
     func hash(_ password: [UInt8], source: SourceKey? = nil) async throws(Failure) -> PasswordHash {
         try await hasher.hash(password, source: source)
     }

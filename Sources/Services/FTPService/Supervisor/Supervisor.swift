@@ -50,6 +50,8 @@ final class Supervisor {
         /// From a worker's start until it serves.
         var ready = 60
         var answer = 5
+        /// For the answer to a question that costs nothing; a worker that gives none hangs, and is ended.
+        var hang = 60
         /// Between two TLS ticket keys.
         var ticketKey = TicketKeys.turn
     }
@@ -137,7 +139,9 @@ final class Supervisor {
     private func receive(_ message: ChannelMessage, from child: WorkerChild) {
         switch message {
         case .ready(let confinement): ready(child, confinement)
-        case .answer(let number, let answer): take(answer, number, child)
+        case .answer(let number, let answer):
+            child.askedAt = nil
+            take(answer, number, child)
         case .signIn(let request): gate.ask(request, from: child)
         case .plan, .drain, .hold, .transferLog, .ask, .signedIn, .gatePlan, .relay: break
         }
@@ -211,6 +215,24 @@ final class Supervisor {
         for child in children { child.channel?.send(.plan(plan)) }
     }
 
+    /// The service manager's watchdog sees the supervisor alone; the supervisor looks after the workers. What they answer
+    /// has been through both their loops, FTP's and HTTPS's.
+    private func proveWorkers() {
+        for child in children where child.isReady && child.killAt == nil {
+            guard let askedAt = child.askedAt else {
+                guard loop.second - child.provedAt >= Int64(max(1, patience.hang / 4)) else { continue }
+                child.provedAt = loop.second
+                child.askedAt = loop.second
+                child.channel?.send(.ask(number: 0, Element("prove")))
+                continue
+            }
+            guard loop.second - askedAt >= patience.hang else { continue }
+            log.error("a worker hangs; it is ended", metadata: ["worker": "\(child.column)"])
+            child.askedAt = loop.second
+            child.process.send(signal: Signals.kill)
+        }
+    }
+
     private func everySecond() {
         publish()
         for child in children where !child.isReady && child.killAt == nil {
@@ -218,6 +240,7 @@ final class Supervisor {
             log.error("a worker does not begin to serve; it is ended", metadata: ["worker": "\(child.column)"])
             child.process.send(signal: Signals.kill)
         }
+        proveWorkers()
         if turnKeysAt <= loop.second { turnKeys() }
         if readyBy <= loop.second { giveUp("does not begin to serve; it was ended") }
         for (number, question) in questions where question.until <= loop.second {

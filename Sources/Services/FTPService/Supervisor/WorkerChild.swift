@@ -12,6 +12,9 @@ final class WorkerChild {
     /// What it is confined by; nil until it serves.
     var confinement: Confinement?
     var isReady: Bool { confinement != nil }
+    /// The second at which it was asked last whether it hangs, and the same until it has answered.
+    var provedAt: Int64
+    var askedAt: Int64?
     /// The second at which a drained worker is ended.
     var killAt: Int64?
 
@@ -20,6 +23,7 @@ final class WorkerChild {
         self.generation = generation
         self.process = process
         self.startedAt = startedAt
+        provedAt = startedAt
     }
 
     /// How it ended. Its channel is closed, so it is about to; a worker that goes on nevertheless is killed.

@@ -59,7 +59,8 @@ import Tobj
         var mode: (Int) -> String? = { _ in "serves" }
         private(set) var started: [(column: Int, process: ChildProcess, log: LentDescriptor?)] = []
 
-        init(ticketKey: Int = 3_600) throws {
+        /// Patience is far longer than a busy machine takes to start Python; a test that waits for its end says so.
+        init(ready: Int = 60, answer: Int = 60, hang: Int = 60, ticketKey: Int = 3_600) throws {
             let loop = try PollLoop()
             self.loop = loop
             let counters = try SharedCounters(secret: 7)
@@ -70,7 +71,7 @@ import Tobj
             supervisor = Supervisor(
                 loop: loop, counters: counters, metrics: metrics, count: 2, plan: plan, transferLog: nil,
                 gate: GateKeeper(loop: loop, plan: nil, status: SignInStatus(), log: log, launch: Self.noGate),
-                patience: .init(drain: 5, ready: 3, answer: 1, ticketKey: ticketKey), log: log
+                patience: .init(drain: 60, ready: ready, answer: answer, hang: hang, ticketKey: ticketKey), log: log
             ) { [unowned self] column, channel, log throws(SystemError) in
                 guard let mode = mode(started.count) else { throw SystemError("posix_spawn", .tooManyOpenFiles) }
                 let process = try ChildProcess.spawn(
@@ -150,24 +151,53 @@ import Tobj
     /// What does not begin to serve is given up after its time, and the next restart finds nothing in its way.
     @Test(arguments: ["silent", "dies", nil] as [String?])
     func aRestartThatFailsLeavesWhatWas(mode: String?) throws {
-        let scene = try Scene()
+        let scene = try Scene(ready: mode == nil || mode == "silent" ? 8 : 60)
         let supervisor = try scene.serve()
         // One of the two serves.
         scene.mode = { $0 == 2 ? "serves" : mode }
         #expect(try scene.outcome(supervisor.restart)?.code == .internal)
         scene.mode = { _ in "serves" }
-        for _ in 0..<100 where try scene.answers().count != 2 {}
+        try scene.wait("an end of the new ones") { scene.metrics.workers == 2 }
+        #expect(try scene.answers().count == 2)
         #expect(scene.started[..<2].allSatisfy { kill($0.process.number, 0) == 0 }, "those of before go on")
         let before = scene.started.count
         #expect(try scene.outcome(supervisor.restart) == nil)
         #expect(scene.started.count == before + 2, "no more workers than there are to be")
     }
 
+    /// One of those that serve dies while the next generation does not come to serve: it is replaced once that is given up.
+    @Test func aWorkerThatDiesDuringAFailingRestartIsReplaced() throws {
+        let scene = try Scene(ready: 8)
+        let supervisor = try scene.serve()
+        scene.mode = { _ in "silent" }
+        var outcome: Failure??
+        supervisor.restart { outcome = .some($0) }
+        scene.started[0].process.send(signal: SIGKILL)
+        try scene.wait("the end of the one") { scene.metrics.workers == 1 }
+        #expect(outcome == nil, "the restart is under way still")
+        scene.mode = { _ in "serves" }
+        try scene.wait("an outcome") { outcome != nil }
+        #expect(outcome??.code == .internal)
+        try scene.wait("another worker") { scene.metrics.workers == 2 }
+        #expect(kill(scene.started[1].process.number, 0) == 0, "the other one goes on")
+        #expect(try scene.answers().count == 2)
+    }
+
     @Test func aWorkerThatDoesNotAnswerHoldsNobodyUp() throws {
-        let scene = try Scene()
+        let scene = try Scene(answer: 4)
         scene.mode = { $0 == 0 ? "mute" : "serves" }
         _ = try scene.serve()
         #expect(try scene.answers().count == 1)
+    }
+
+    @Test func aWorkerThatHangsIsReplaced() throws {
+        let scene = try Scene(hang: 5)
+        scene.mode = { $0 == 0 ? "mute" : "serves" }
+        _ = try scene.serve()
+        let hanging = scene.started[0]
+        try scene.wait("another worker") { scene.started.count >= 3 && scene.metrics.workers == 2 }
+        #expect(scene.started[2].column == hanging.column && kill(hanging.process.number, 0) != 0)
+        #expect(kill(scene.started[1].process.number, 0) == 0, "the one that answers goes on")
     }
 
     /// A worker that was taken over cannot make the supervisor, which is root, keep what it sends.
@@ -191,7 +221,7 @@ import Tobj
         let scene = try Scene(ticketKey: 1)
         _ = try scene.serve()
         var turns: [String] = []
-        let end = SystemClock.monotonic() + 10_000_000_000
+        let end = SystemClock.monotonic() + 60_000_000_000
         while turns.isEmpty || !turns.allSatisfy({ $0.hasPrefix("2 3") }), SystemClock.monotonic() < end {
             SystemClock.sleep(nanoseconds: 20_000_000)
             turns = try scene.answers().map { $0.string }
