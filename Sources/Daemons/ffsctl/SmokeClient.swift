@@ -68,8 +68,22 @@ final class SmokeClient {
 
     // MARK: The web front
 
+    /// Why the web front takes no connection from here as a browser would make it; nil where it does.
+    var webIsClosed: String? {
+        guard configuration[Options.Web.proxyProtocol] else { return nil }
+        let own = CertificateChecks.reachable(configuration[Options.Web.address]).utf8.filter {
+            !"[]".utf8.contains($0)
+        }
+        guard let address = IPAddress(text: own),
+            let proxies = try? AddressSet(configuration[Options.Web.proxies], option: Options.Web.proxies.key),
+            proxies.contains(address)
+        else { return nil }
+        return
+            "web.proxies lists \(address) and web.proxy-protocol is on: connections from this host must begin as a proxy's do"
+    }
+
     func page() async throws(Failure) -> String {
-        let bytes = try await web("", [], [])
+        let bytes = try await web("sign-in", [], [])
         guard !bytes.isEmpty else { throw Failure(.corrupt, "the page is empty") }
         return "\(bytes.count) bytes"
     }

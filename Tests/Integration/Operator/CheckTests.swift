@@ -93,6 +93,50 @@ struct CheckTests {
         #expect(faults(check).contains { $0.contains("shows another certificate") }, "\(check)")
     }
 
+    /// A connection to the public address shows whether passive ports are reachable. 0.0.0.0 leads to this host, as no
+    /// loopback address may stand there; 192.0.2.1 leads nowhere.
+    @Test func passivePorts() async throws {
+        let system = try await System(settings: Self.settings)
+        func check(_ host: String) async throws -> CommandResult {
+            try await system.ctl(
+                "check", "ffsftpd", "--set", "ftp.address=0.0.0.0", "--set", "ftp.public-host=\(host)")
+        }
+        let reached = try await check("0.0.0.0")
+        #expect(reached.output.contains("0.0.0.0; its passive ports can be reached"), "\(reached)")
+        let closed = try await check("192.0.2.1")
+        #expect(
+            closed.output.lines.contains {
+                $0.contains("warning") && $0.contains("ftp.passive-ports")
+                    && $0.contains("no connection from here to 192.0.2.1")
+            }, "\(closed)")
+    }
+
+    @Test func aClockThatNobodyKeeps() {
+        let findings = PlaceChecks.clock(isKept: false, of: [.ffsftpd])
+        #expect(findings.count == 1 && findings.allSatisfy { "\($0.severity)" == "warning" && $0.subject == "clock" })
+        #expect(findings.first?.text.contains("timedatectl set-ntp true") == true)
+        for isKept in [true, nil] { #expect(PlaceChecks.clock(isKept: isKept, of: [.ffsftpd]).isEmpty) }
+    }
+
+    /// A host without ffsftpd looks at what the download host shows.
+    @Test func theDownloadHostsCertificate() async throws {
+        let system = try await System(settings: Self.settings)
+        try await system.start(.ffsftpd)
+        try Files.write("web", to: system.directory("etc/ffs/roles"))
+        func rows(_ host: String = "localhost") async throws -> [String] {
+            let check = try await system.ctl("check", "--set", "ftp.public-host=\(host)")
+            return check.output.lines.filter { $0.contains("ftp.public-host") && !$0.contains("this host's own") }
+        }
+        let good = try await rows()
+        #expect(good.contains { $0.contains("what localhost shows at port") && !$0.contains("error") }, "\(good)")
+        // The same server under a name that its certificate does not bear.
+        let other = try await rows("0.0.0.0")
+        #expect(other.contains { $0.contains("error") && $0.contains("is not for 0.0.0.0") }, "\(other)")
+        try await system.process(.ffsftpd).stop()
+        let silent = try await rows()
+        #expect(silent.contains { $0.contains("warning") && $0.contains("no TLS handshake") }, "\(silent)")
+    }
+
     /// Only what the host runs is looked at.
     @Test func roles() async throws {
         let system = try await System(settings: Self.settings)

@@ -114,6 +114,22 @@ struct OperationTests {
         #expect(part.status == 0, "\(part)")
         #expect(part.output.contains("this host is storage only") && part.output.contains("fetch FTPS"), "\(part)")
         #expect(!part.output.contains("entitle"), "\(part)")
+        #expect(part.output.contains("1 MiB of content in the repository stays for the next run"), "\(part)")
+        for (role, steps, others) in [
+            ("web", ["sign-in page"], ["sign in ", "stage ", "customer "]),
+            ("internal", ["customer", "sign in"], ["publish ", "stage ", "fetch "]),
+        ] {
+            try Files.write(role, to: system.directory("etc/ffs/roles"))
+            let part = try await system.ctl("smoke")
+            #expect(part.status == 0 && part.output.contains("this host is \(role) only"), "\(part)")
+            for step in steps + ["clean up"] {
+                #expect(part.output.lines.contains { $0.hasPrefix("\(step) ") && $0.contains("  ok") }, "\(part)")
+            }
+            for step in others { #expect(!part.output.lines.contains { $0.hasPrefix(step) }, "\(part)") }
+            #expect(part.output.contains("nothing is left"), "\(part)")
+        }
+        #expect(try await system.ctl("customer", "list").output.isEmpty)
+        try Files.write("storage", to: system.directory("etc/ffs/roles"))
 
         // What fails is named, and everything goes all the same.
         try await system.process(.ffsftpd).stop()
@@ -122,6 +138,23 @@ struct OperationTests {
         #expect(broken.errorOutput.contains("step \"fetch FTP\""), "\(broken)")
         #expect(try await system.ctl("repository", "list").output.isEmpty)
         #expect(try await system.ctl("account", "list").output.isEmpty)
+    }
+
+    /// Where this host's own address is listed as a proxy's, the web front takes no connection that does not begin as a
+    /// proxy's do: it is left out, and the rest is tried.
+    @Test func smokeBehindAProxy() async throws {
+        let proxied = ["web.proxies": "127.0.0.1", "web.proxy-protocol": "true"]
+        let system = try await System.start(settings: Self.settings.merging(proxied) { $1 })
+        let smoke = try await system.ctl("smoke")
+        #expect(smoke.status == 0, "\(smoke)")
+        #expect(
+            smoke.output.lines.contains {
+                $0.hasPrefix("web front ") && $0.contains("skipped") && $0.contains("web.proxies lists 127.0.0.1")
+            }, "\(smoke)")
+        for step in ["entitle", "sign in", "stage", "fetch HTTPS"] {
+            #expect(smoke.output.lines.contains { $0.hasPrefix("\(step) ") && $0.contains("  ok") }, "\(smoke)")
+        }
+        try await system.stop()
     }
 
     /// A service manager may send SIGHUP as soon as it has heard READY.

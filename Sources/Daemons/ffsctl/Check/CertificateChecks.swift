@@ -27,7 +27,40 @@ struct CertificateChecks: Sendable {
         let remedy: String
     }
 
-    var all: [@Sendable () async -> [Finding]] { places.map { place in { await look(at: place) } } }
+    var all: [@Sendable () async -> [Finding]] {
+        var all: [@Sendable () async -> [Finding]] = places.map { place in { await look(at: place) } }
+        // Pages send customers to another host: what it shows is seen from here as they see it.
+        if daemons.contains(.ffswebd), !daemons.contains(.ffsftpd) { all.append { await lookAtDownloadHost() } }
+        return all
+    }
+
+    private func lookAtDownloadHost() async -> [Finding] {
+        let name = configuration[Options.FTP.publicHost]
+        let https = configuration[Options.FTP.httpsPort]
+        let port = https > 0 ? https : configuration[Options.FTP.port]
+        guard port > 0, PlaceChecks.complaint(aboutPublicHost: name) == nil else { return [] }
+        let place = Place(
+            daemon: .ffswebd, option: Options.FTP.publicHost, name: name, address: name, port: port,
+            startTLS: https > 0 ? [] : ["-starttls", "ftp"], remedy: "")
+        let shown = "what \(name) shows at port \(port)"
+        guard let certificate = await self.shown(at: place) else {
+            return [
+                Finding(
+                    .ffswebd, .warning, place.option.key,
+                    "no TLS handshake from here with \(name) at port \(port), to which pages send customers: is ffsftpd up there, and ftp.public-host and the port the same here as there? (a firewall that lets customers through and this host not looks the same)"
+                )
+            ]
+        }
+        var findings = dates(of: certificate, place, shown)
+        if !certificate.serves(name) {
+            findings.append(
+                Finding(
+                    .ffswebd, .error, place.option.key,
+                    "\(shown) is not for \(name), so clients refuse it: correct ftp.public-host here, or bring the download host a certificate for that name"
+                ))
+        }
+        return findings
+    }
 
     private var places: [Place] {
         var places: [Place] = []

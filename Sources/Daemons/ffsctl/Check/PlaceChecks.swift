@@ -11,7 +11,10 @@ struct PlaceChecks: Sendable {
     let daemons: [DaemonName]
 
     var all: [@Sendable () async -> [Finding]] {
-        [{ await publicHost() }, { await names() }, { await unit() }, { clock() }]
+        [
+            { await publicHost() }, { await names() }, { await unit() },
+            { Self.clock(isKept: Probes.isClockKept, of: daemons) },
+        ]
     }
 
     // MARK: What customers are told
@@ -137,8 +140,9 @@ struct PlaceChecks: Sendable {
 
     // MARK: Clock
 
-    private func clock() -> [Finding] {
-        guard let daemon = daemons.first, Probes.isClockKept == false else { return [] }
+    /// - Parameter isKept: nil where the kernel does not say.
+    static func clock(isKept: Bool?, of daemons: [DaemonName]) -> [Finding] {
+        guard let daemon = daemons.first, isKept == false else { return [] }
         return [
             Finding(
                 daemon, .warning, "clock",
