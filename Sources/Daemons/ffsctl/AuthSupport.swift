@@ -49,6 +49,14 @@ func parsedName<N: Name>(_ text: String) throws -> N {
     do { return try N(text) } catch { throw ValidationError("\(error)") }
 }
 
+/// `192.0.2.7`, `2001:db8::/32`: an address or a network.
+func parsedNetwork(_ text: String) throws -> IPNetwork {
+    guard let network = IPNetwork(text: text.utf8) else {
+        throw ValidationError("\(text) is neither an address nor a network such as 192.0.2.0/24")
+    }
+    return network
+}
+
 /// `finish`, `cut`, or `grace 600` (also `grace:600`, which needs no quotes).
 func parsedPolicy(_ text: String) throws -> ExpiryPolicy {
     let words = text.split(whereSeparator: { $0 == " " || $0 == ":" }).joined(separator: " ")

@@ -65,13 +65,18 @@ struct CustomerCommand: AsyncParsableCommand {
             guard let record = try await session.auth.rows(of: CustomerList(customer: customer)).first else {
                 throw Failure(.internal, "ffsauthd answered without the customer asked for")
             }
-            let entitlements = try await session.auth.rows(of: EntitlementList(customer: customer, limit: 500))
+            let fields = record.fields
+            var writer = RecordWriter(names: fields.map(\.name) + ["entitlements", "orders"], session.output)
+            for field in fields { writer.add(field) }
+            writer.beginList("entitlements")
+            try await session.auth.pages(of: EntitlementList(customer: customer, limit: 500)) { rows in
+                writer.add(rows.map { $0.summary(json: global.json) })
+                return true
+            }
             let orders = try await session.auth.rows(of: OrderList(customer: customer, limit: 10), limit: 10)
-            session.output.record(
-                record.fields + [
-                    .init("entitlements", .list(entitlements.map { $0.summary(json: global.json) })),
-                    .init("orders", .list(orders.map { $0.summary(json: global.json) })),
-                ])
+            writer.beginList("orders")
+            writer.add(orders.map { $0.summary(json: global.json) })
+            writer.finish()
         }
     }
 

@@ -21,25 +21,34 @@ struct FTPCommand: AsyncParsableCommand {
     struct Who: OperatorCommand {
         static let configuration = CommandConfiguration(abstract: "List sessions, with their running transfers.")
 
+        @ArgumentParser.Option(help: "Those of this account alone.", transform: parsedName) var account: AccountID?
+        @ArgumentParser.Option(
+            help: ArgumentHelp("Those from this address or network alone.", valueName: "address"),
+            transform: parsedNetwork)
+        var address: IPNetwork?
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
-            var sessions: [FTPSession] = []
+            var writer = TableWriter(
+                ["session", "service", "client", "age", "account", "tls", "sent", "rate", "path"], session.output)
             var page: FTPWho.Reply
+            var last: String?
             repeat {
-                page = try await session.ftp(FTPWho(after: sessions.last?.id))
-                sessions += page.sessions
-            } while page.more
-            session.output.table(
-                ["session", "service", "client", "age", "account", "tls", "sent", "rate", "path"],
-                sessions.map { row in
-                    [
-                        .text(row.id), .text(row.service.rawValue), .text(row.peer), .seconds(row.seconds),
-                        Value(row.account) { .text($0) }, Value(row.tls) { .text($0) },
-                        Value(row.bytes) { .bytes($0) }, Value(row.rate) { .bytes($0) },
-                        Value(row.path) { .text(printable($0.bytes)) },
-                    ]
-                }, empty: "Nobody is connected.")
+                page = try await session.ftp(FTPWho(account: account, address: address, after: last))
+                writer.add(page.sessions.map(cells))
+                last = page.sessions.last?.id
+            } while page.more && last != nil
+            writer.finish(
+                empty: page.total == 0
+                    ? "Nobody is connected." : "None of the \(counted(page.total, "session")) is of these.")
+        }
+
+        private func cells(_ row: FTPSession) -> [Value] {
+            [
+                .text(row.id), .text(row.service.rawValue), .text(row.peer), .seconds(row.seconds),
+                Value(row.account) { .text($0) }, Value(row.tls) { .text($0) }, Value(row.bytes) { .bytes($0) },
+                Value(row.rate) { .bytes($0) }, Value(row.path) { .text(printable($0.bytes)) },
+            ]
         }
     }
 

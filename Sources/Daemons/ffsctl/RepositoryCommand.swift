@@ -15,20 +15,25 @@ struct RepositoryCommand: AsyncParsableCommand {
 
     struct List: OperatorCommand {
         static let configuration = CommandConfiguration(abstract: "List the versions in the repository.")
+        private static let piece = 500
         @OptionGroup var global: GlobalOptions
 
         func run(_ session: Session) async throws {
             let repository = try session.repository()
-            let rows = try repository.versions().map { item -> [Value] in
-                let summary = try repository.summary(of: item)
-                return [
-                    .name(item.product), .name(item.version), .bytes(summary.bytes), .number(summary.files),
-                    .moment(summary.published),
-                ]
+            var writer = TableWriter(["product", "version", "size", "files", "published"], session.output)
+            // Names alone are held; what stands in the manifests goes out in pieces.
+            let items = try repository.versions()
+            for start in stride(from: 0, to: items.count, by: Self.piece) {
+                writer.add(
+                    try items[start..<min(start + Self.piece, items.count)].map { item in
+                        let summary = try repository.summary(of: item)
+                        return [
+                            .name(item.product), .name(item.version), .bytes(summary.bytes), .number(summary.files),
+                            .moment(summary.published),
+                        ]
+                    })
             }
-            session.output.table(
-                ["product", "version", "size", "files", "published"], rows,
-                empty: "The repository is empty; `ffsctl product publish` fills it.")
+            writer.finish(empty: "The repository is empty; `ffsctl product publish` fills it.")
         }
     }
 
