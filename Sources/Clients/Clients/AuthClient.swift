@@ -63,15 +63,17 @@ package struct AuthClient: Sendable {
     ///
     /// - Parameters:
     ///   - generation: the session's; `session-ended` when it is over.
+    ///   - resume: also what an order can be resumed for (``Entitlement/isHeld``).
     ///   - after: the last item of the page before; throws `bad-request` when it is gone meanwhile.
     /// - Returns: the page, whether another follows, and the number of products on all pages.
     package func catalogue(
         of customer: CustomerName, generation: Int? = nil, search: String? = nil, after: Item? = nil, products: Int,
-        trace: TraceID? = nil
+        resume: Bool = false, trace: TraceID? = nil
     ) async throws(Failure) -> AuthEntitlements.Reply {
         try await send(
             AuthEntitlements(
-                customer: customer, generation: generation, after: after, search: search, products: products),
+                customer: customer, generation: generation, after: after, search: search, products: products,
+                resume: resume),
             trace: trace)
     }
 

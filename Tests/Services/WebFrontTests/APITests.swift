@@ -120,6 +120,20 @@ import Testing
         #expect(try field(first, "account") != field(third, "account"))
     }
 
+    @Test func aKeyOfAnEndedAccountSaysWhatToDo() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let program = try await signedIn(site)
+        let order = #"{"items":[{"product":"tool","version":"1.0"}]}"#
+        let first = await program.call("POST", "/accounts", order, headers: ["idempotency-key": "abc"])
+        _ = await program.call("DELETE", "/accounts/\(try field(first, "account"))")
+        let again = await program.call("POST", "/accounts", order, headers: ["idempotency-key": "abc"])
+        #expect(again.status == 410)
+        #expect(again.text.contains("A new order needs a new Idempotency-Key."))
+        let fresh = await program.call("POST", "/accounts", order, headers: ["idempotency-key": "abcd"])
+        #expect(fresh.status == 201)
+    }
+
     /// The time left to the entitlement's end is another at every second; the order is the same.
     @Test func sameKeySameAccountWhereTheEntitlementEnds() async throws {
         let site = try Site()

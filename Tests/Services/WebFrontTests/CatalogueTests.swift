@@ -100,6 +100,58 @@ import Testing
         #expect(site.services.with { $0.orders.last?.items.count } == 2)
     }
 
+    /// "First page" is a button of the form, as "Next page" is: what is ticked comes along.
+    @Test func theFirstPageKeepsWhatIsChosen() async throws {
+        let site = try Site()
+        let all = try (1_000..<1_060).map { try entitlement("p\($0)", "1", released: 1) }
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        let second = await browser.get("/?after=p1049%2F1").text
+        #expect(second.contains("<button class=\"button plain\">First page</button>"))
+        #expect(!second.contains("href=\"/\">First"))
+        // What that button sends.
+        let first = await browser.get("/?q=&item=p1055%2F1&lifetime=86400").text
+        #expect(
+            first.contains("value=\"p1000/1\"") && first.contains("value=\"p1055/1\" data-bytes=\"3221225472\" checked")
+        )
+    }
+
+    /// An order whose staging failed has used its limit up; the same choice goes on with it, so the page offers it.
+    @Test func whatAFailedStagingHoldsIsOffered() async throws {
+        let site = try Site()
+        var held = try entitlement("held", "1", released: 1)
+        held.isHeld = true
+        let all = [held, try entitlement("free", "1", released: 1)]
+        site.services.with { $0.entitlements = all }
+        let browser = Browser(site)
+        await browser.signIn()
+        let text = await browser.get("/").text
+        #expect(text.contains("value=\"held/1\"") && text.contains("value=\"free/1\""))
+        #expect(text.components(">Ordered</span>").count == 2)
+        #expect(await browser.post("/accounts?key=1", [("item", "held/1")], from: "/").status == 303)
+    }
+
+    /// A page that is gone back to after its account was revoked carries that order's key.
+    @Test func aStaleKeySaysWhatToDoAndBringsAnother() async throws {
+        let site = try Site()
+        try site.entitle("tool")
+        let browser = Browser(site)
+        await browser.signIn()
+        let fields = [("item", "tool/1.0"), ("lifetime", "86400")]
+        let made = await browser.post("/accounts?key=1", fields, from: "/")
+        let account = try #require(made.header("location"))
+        _ = await browser.post("\(account)/revoke", [], from: "/")
+        let stale = await browser.post("/accounts?key=1", fields, from: "/")
+        #expect(stale.status == 410)
+        #expect(stale.text.contains("The account that you ordered from this page has ended."))
+        #expect(stale.text.contains("value=\"tool/1.0\" data-bytes=\"5000000000\" checked"))
+        let rest = try #require(stale.text.components("formaction=\"/accounts?key=").dropFirst().first)
+        let key = rest.prefix { $0 != "\"" }
+        #expect(key != "1")
+        #expect(await browser.post("/accounts?key=\(key)", fields, from: "/").status == 303)
+    }
+
     @Test func emptyCatalogueSaysSo() async throws {
         let site = try Site()
         let browser = Browser(site)

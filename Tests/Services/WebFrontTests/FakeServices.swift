@@ -140,7 +140,10 @@ final class FakeServices: Sendable {
         table.on(StageCreate.self) { request, context in
             try self.live { state in
                 if let outage = state.storageOutage { throw outage }
-                if let earlier = state.replies[context.id] { return earlier }
+                if let earlier = state.replies[context.id] {
+                    guard !state.revoked.contains(earlier.account) else { throw Failure(.gone, "withdrawn") }
+                    return earlier
+                }
                 let account = try self.account(
                     number: state.accounts.count, for: request, extra: state.fileName.map { [$0] } ?? [])
                 state.accounts[account.account] = account.with(password: nil, expires: account.expires)
@@ -199,7 +202,7 @@ final class FakeServices: Sendable {
         let words = (request.search ?? "").lowercased().split(separator: " ")
         let found = all.filter { row in
             let text = "\(row.item.product) \(row.item.version) \(row.title) \(row.summary)".lowercased()
-            return words.allSatisfy { text.utf8Contains(String($0)) }
+            return words.allSatisfy { text.utf8Contains(String($0)) } && (request.resume || !row.isHeld)
         }.sorted { ($0.item.product, $1.released) < ($1.item.product, $0.released) }
         let behind = found.firstIndex { $0.item == request.after }.map { found[($0 + 1)...] } ?? found[...]
         var products: [ProductName] = []

@@ -72,9 +72,15 @@ extension WebFront {
                 items, lifetime: order.lifetime, key: visit.request.headers["idempotency-key"], for: session,
                 visit: visit)
         } catch {
-            guard error.code == .exists else { throw error }
-            let message = "This Idempotency-Key was used for another order. A new order needs a new key."
-            throw Refusal(response: apiError(status: 422, code: error.code.rawValue, message))
+            let refusal: (status: Int, message: String)
+            switch error.code {
+            case .exists:
+                refusal = (422, "This Idempotency-Key was used for another order. A new order needs a new key.")
+            case .gone:
+                refusal = (410, "The account of this order has ended. A new order needs a new Idempotency-Key.")
+            default: throw error
+            }
+            throw Refusal(response: apiError(status: refusal.status, code: error.code.rawValue, refusal.message))
         }
         return try json(model(account, password: account.password), status: 201)
             .setting("location", "/api/v1/accounts/\(account.account)")

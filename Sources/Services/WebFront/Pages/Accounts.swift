@@ -29,6 +29,10 @@ extension WebFront {
 
     private static var accountsOnAPage: Int { 50 }
 
+    private static var endedOrder: String {
+        "The account that you ordered from this page has ended. “Get downloads” now makes a new one of what is chosen. If you see this sentence again, your entitlements include no further order of it."
+    }
+
     func createAccount(_ visit: Visit, _ session: Session) async throws -> WebResponse {
         let form = try visit.request.form()
         let keys = form.all("item")
@@ -41,9 +45,16 @@ extension WebFront {
             sessions.keep(account, for: visit.token, at: clocks.steady())
             return .seeOther("/accounts/\(account.account)")
         } catch {
-            guard error.code == .badRequest else { throw error }
-            return try await cataloguePage(
-                visit, session, chosen: keys, problem: PublicError(error).advice, status: 422)
+            switch error.code {
+            case .badRequest:
+                return try await cataloguePage(
+                    visit, session, chosen: keys, problem: PublicError(error).advice, status: 422)
+            case .gone:
+                // The page was gone back to after its account had ended: it comes anew, and with it another key.
+                return try await cataloguePage(
+                    visit, session, chosen: keys, problem: Self.endedOrder, status: PublicError(error).status)
+            default: throw error
+            }
         }
     }
 

@@ -37,7 +37,7 @@ extension WebFront {
                 visible: isLong ? 1 : product.versions.count > 4 ? 2 : .max)
         }
         var whole: Model = [
-            "query": search ?? "", "query-link": Escaping.urlQuery(search ?? ""), "has-query": search != nil,
+            "query": search ?? "", "has-query": search != nil,
             "products": products.map(model),
             "kept": Product.group(kept).map(model), "has-kept": !kept.isEmpty,
             "product-count": Format.count(total, "product"), "empty": total == 0 && search == nil,
@@ -60,7 +60,9 @@ extension WebFront {
         do {
             return try await auth.catalogue(
                 of: session.customer, generation: session.generation, search: search, after: after,
-                products: Self.productsOnAPage, trace: visit.trace)
+                products: Self.productsOnAPage,
+                // A staging that failed leaves its order to be gone on with, where the limit allows no other.
+                resume: true, trace: visit.trace)
         } catch {
             guard after != nil, error.code == .badRequest else { throw error }
             return try await page(of: session, search: search, after: nil, visit)
@@ -139,7 +141,7 @@ private struct Product {
 extension Entitlement {
     fileprivate func model(now: Timestamp, isNewest: Bool, isChosen: Bool) -> Model {
         var model: Model = [
-            "key": item.key, "id": "item-\(item.product)-\(item.version)", "version": item.version.text,
+            "held": isHeld, "key": item.key, "id": "item-\(item.product)-\(item.version)", "version": item.version.text,
             "product": item.product.text, "newest": isNewest, "chosen": isChosen, "bytes": size,
             "size": Format.size(size), "files": Format.count(files, "file"),
             "released": released.description, "released-text": Format.date(released),
