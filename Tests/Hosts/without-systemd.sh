@@ -115,6 +115,7 @@ cat >"$root/home/dev/.local/share/swiftly/bin/swift" <<'SWIFT'
 case "$*" in
     --version) echo "Swift version 6.3 (swift-6.3-RELEASE)" ;;
     *--show-bin-path*) echo /programs ;;
+    test*) echo "tested by $(id -un)" ;;
     build*) mkdir -p .build && id -un >>.build/builder && echo "$HOME" >>.build/builder ;;
 esac
 SWIFT
@@ -125,4 +126,12 @@ expect 0 plain "PATH=/opt/there:\$PATH SUDO_USER=dev /home/dev/ffs/install.sh in
 [ "$(tr '\n' ' ' <"$root/home/dev/ffs/.build/builder")" = "dev /home/dev " ] || die "the builder: $(cat "$root/home/dev/ffs/.build/builder")"
 expect 0 plain "stat -c %U /home/dev/ffs/.build"
 says dev
+# So does a test, though the tests themselves are root's.
+printf '#!/bin/sh\n' >"$root/opt/there/vsftpd"
+chmod 755 "$root/opt/there/vsftpd"
+expect 0 plain "cd / && PATH=/opt/there:\$PATH SUDO_USER=dev /home/dev/ffs/install.sh test"
+says "tested by root"
+[ "$(tail -n 2 "$root/home/dev/ffs/.build/builder" | tr '\n' ' ')" = "dev /home/dev " ] || die "the builder of the tests: $(cat "$root/home/dev/ffs/.build/builder")"
+expect 0 plain "find /home/dev/ffs/.build ! -user dev"
+[ -z "$output" ] || die "not dev's: $output"
 step "done"
