@@ -17,6 +17,7 @@ struct BenchCommlink {
         try bench.packets()
         try await bench.latency(seconds: seconds)
         for size in [16, 256] { try await bench.throughput(seconds: seconds, concurrent: size) }
+        for size in [1, 8, 32, 64] { try await bench.largeReplies(seconds: seconds, concurrent: size) }
         try await bench.connections(seconds: seconds)
         try await bench.stop()
     }
@@ -38,7 +39,9 @@ private struct Bench {
         try KeyBagDirectory(path: directory, link: .webInternal).install(bag, as: .current)
         let logger = Logger(label: "bench", factory: { _ in SwiftLogNoOpLogHandler() })
         keys = try KeyBagStore(directory: directory, link: .webInternal, allowTestKeys: false, logger: logger)
-        let table = RequestTable(daemon: "bench", version: "1", clock: SystemClock.now)
+        var table = RequestTable(daemon: "bench", version: "1", clock: SystemClock.now)
+        let large = AuthEntitlements.Reply(entitlements: try Self.rows(bytes: 900_000))
+        table.on(AuthEntitlements.self) { _, _ in large }
         let base = Int(getpid()) % 10_000 + 20_000
         ports = base...base
         server = CommlinkServer(
@@ -126,6 +129,49 @@ private struct Bench {
             "\(concurrent) at once on one connection",
             "\(Int(Double(count) / elapsed)) requests/s, \(Int(core)) of one core")
         await client.close()
+    }
+
+    /// Replies of 900 kB, as the longest pages are, all on one connection.
+    func largeReplies(seconds: Double, concurrent: Int) async throws {
+        let client = client()
+        let question = AuthEntitlements(customer: try CustomerName("acme"))
+        _ = try await client.send(question)
+        let (before, start) = (cpu(), SystemClock.monotonic())
+        let end = start + Int64(seconds * 1e9)
+        let count = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<concurrent {
+                group.addTask {
+                    var done = 0
+                    while SystemClock.monotonic() < end {
+                        _ = try await client.send(question)
+                        done += 1
+                    }
+                    return done
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+        let elapsed = Double(SystemClock.monotonic() - start) / 1e9
+        let cores = ((cpu() - before) / elapsed * 100).rounded() / 100
+        report(
+            "\(concurrent) replies of 900 kB at once",
+            "\(Int(Double(count) / elapsed)) replies/s, \(Int(Double(count) * 0.9 / elapsed)) MB/s, \(cores) cores")
+        await client.close()
+    }
+
+    private static func rows(bytes: Int) throws -> [Entitlement] {
+        var rows: [Entitlement] = []
+        var size = 0
+        while size < bytes {
+            let item = Item(product: try ProductName("product-\(rows.count)"), version: try VersionName("1.0"))
+            rows.append(
+                Entitlement(
+                    item: item, title: "Product \(rows.count)", summary: String(repeating: "s", count: 400),
+                    size: 1 << 30, files: 100, released: Timestamp(seconds: 1_700_000_000), until: nil, policy: .finish)
+            )
+            size += rows[rows.count - 1].element.serialized().count
+        }
+        return rows
     }
 
     func connections(seconds: Double) async throws {
