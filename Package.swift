@@ -218,7 +218,7 @@ let package = Package(
         tests("Protocols", "Tobj", ["Tobj", "FFSModel"]),
         tests("Protocols", "ChangeFeed", ["ChangeFeed", "FFSModel"]),
         tests("Protocols", "Requests", ["Requests", "Tobj", "ChangeFeed", "FFSModel", "TestSupport"]),
-        tests("Protocols", "Commlink", ["Commlink", "FFSModel", crypto], resources: [.copy("Vectors")]),
+        tests("Protocols", "Commlink", ["Commlink", "FFSModel", "TestSupport", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
         tests("Protocols", "Events", ["Events", "FFSModel"]),

@@ -80,7 +80,7 @@ struct CipherState: Sendable {
 
 /// §5.2, with the key that every message of NNpsk0 has.
 struct SymmetricState: Sendable {
-    private var chainingKey = Noise.name
+    private(set) var chainingKey = Noise.name
     private(set) var hash = Noise.name
     private var cipher: CipherState
 

@@ -373,6 +373,36 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (10_000, 10_000))
 
 
+def log_flood():
+    """Hundreds of refusals a second from one address are a few lines of the log, and the rest a number. One worker runs,
+    ftp.sessions-per-address is 2."""
+    held = [Client() for _ in range(2)]
+    for _ in range(600):
+        with socket.create_connection((HOST, PORT), 5) as sock:
+            assert sock.recv(100).startswith(b"421")
+    mark = "connection refused"
+    # Each window of ten seconds may have its twenty.
+    assert 20 <= log().count(mark) <= 80, log().count(mark)
+    # Somebody else has lines of their own meanwhile.
+    others = [Client(source="127.0.0.9") for _ in range(2)]
+    with socket.create_connection((HOST, PORT), 5, source_address=("127.0.0.9", 0)) as sock:
+        sock.recv(100)
+    assert any(mark in line and "127.0.0.9" in line for line in log().splitlines())
+
+    def told():
+        # Anything that is logged brings it out, once the window is over.
+        with socket.create_connection((HOST, PORT), 5) as sock:
+            sock.recv(100)
+        return any(
+            "lines like this were left out" in line and "from=127.0.0.1 " in line + " " and mark in line
+            for line in log().splitlines())
+
+    eventually(told, 30)
+    numbers = [int(word[9:]) for line in log().splitlines() for word in line.split() if word.startswith("left-out=")]
+    assert 500 <= sum(numbers) <= 700, numbers
+    assert len(held) + len(others) == 4
+
+
 def accept_flood():
     """Connections that come and go, reset or closed, as fast as they can be made: an honest client waits no longer."""
 

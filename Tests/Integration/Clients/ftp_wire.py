@@ -201,6 +201,15 @@ def memory():
     return total
 
 
+def own_memory():
+    """What all workers hold that no file backs, KiB. Unlike the proportional size it does not depend on who else runs."""
+    total = 0
+    for pid in workers():
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
+            total += next(int(line.split()[1]) for line in rollup if line.startswith("Anonymous:"))
+    return total
+
+
 def cpu():
     """Seconds that all workers have used."""
     total = 0

@@ -3,7 +3,7 @@ import Testing
 
 /// What clients rely on and what operators do, against the running daemon (Clients/ftp_behaviour.py).
 @Suite(.serialized) struct FTPBehaviourTests {
-    private static let rows = Row.chosen(
+    static let rows: [Row] = [
         Row("passive_replies_are_one_segment"),
         Row("one_final_reply"),
         Row("listing_options"),
@@ -48,9 +48,10 @@ import Testing
         Row("any_data_peer", ["ftp.data-peer": "any"]),
         Row("unreadable_record"),
         Row("logs_agree"),
-        Row("memory_of_idle_sessions", ["ftp.sessions-per-account": "1000", "log.level": "notice"]))
+        Row("memory_of_idle_sessions", ["ftp.sessions-per-account": "1000", "log.level": "notice"]),
+    ]
 
-    @Test(arguments: rows)
+    @Test(arguments: Row.chosen(of: rows))
     func row(row: Row) async {
         await row.play { try await FTPServer.play("ftp_behaviour", $0.name, settings: $0.settings) }
     }

@@ -4,7 +4,7 @@ import Testing
 /// What real clients need, with the real clients (Clients/ftp_clients.py); one daemon serves all rows.
 @Suite(.serialized, .ftpServer)
 struct FTPClientTests {
-    private static let rows = Row.chosen(
+    static let rows: [Row] = [
         Row("curl_asks_for_epsv_first"),
         Row("curl_falls_back_to_pasv"),
         Row("curl_sends_auth_ssl_first"),
@@ -41,9 +41,10 @@ struct FTPClientTests {
         Row("pwd_doubles_quotes"),
         Row("one_space_and_then_the_name"),
         Row("options_are_never_paths"),
-        Row("mlsd_never_globs"))
+        Row("mlsd_never_globs"),
+    ]
 
-    @Test(arguments: rows)
+    @Test(arguments: Row.chosen(of: rows))
     func row(row: Row) async {
         await row.play { try await SharedFTPServer.play("ftp_clients", $0.name) }
     }
@@ -51,12 +52,13 @@ struct FTPClientTests {
 
 /// Rows of the same list that need settings of their own.
 @Suite(.serialized) struct FTPClientLimitTests {
-    private static let rows = Row.chosen(
+    static let rows: [Row] = [
         Row("lftp_reads_too_many_connections", ["ftp.sessions-per-account": "2"]),
         Row("segments_are_one_customer", ["ftp.rate-per-account": "32768"]),
-        Row("clients_that_resume", ["ftp.tls-reuse": "require"]))
+        Row("clients_that_resume", ["ftp.tls-reuse": "require"]),
+    ]
 
-    @Test(arguments: rows)
+    @Test(arguments: Row.chosen(of: rows))
     func row(row: Row) async {
         await row.play { try await FTPServer.play("ftp_clients", $0.name, settings: $0.settings) }
     }

@@ -3,7 +3,7 @@ import Testing
 
 /// Data connections of the running daemon: ports, addresses, balancers, the order of replies, rates (Clients/ftp_data.py).
 @Suite(.serialized) struct FTPDataTests {
-    private static let rows = Row.chosen(
+    static let rows: [Row] = [
         Row("small_port_range", ["ftp.passive-ports": "40000-40003"]),
         Row(
             "announced_address",
@@ -16,9 +16,10 @@ import Testing
         Row("broken_is_never_success"),
         Row("aborts_in_every_phase"),
         Row("answers_wait_their_turn"),
-        Row("one_rate_for_all", ["ftp.rate": "8192"]))
+        Row("one_rate_for_all", ["ftp.rate": "8192"]),
+    ]
 
-    @Test(arguments: rows)
+    @Test(arguments: Row.chosen(of: rows))
     func row(row: Row) async {
         await row.play { try await FTPServer.play("ftp_data", $0.name, settings: $0.settings) }
     }

@@ -3,7 +3,7 @@ import Testing
 
 /// Supervisor and workers of the running daemon: confinement, costs, restarts, operators, logs (Clients/ftp_engine.py).
 @Suite(.serialized) struct FTPEngineTests {
-    private static let rows = Row.chosen(
+    static let rows: [Row] = [
         Row("workers_hold_nothing"),
         Row("plain_bytes_by_sendfile", ["ftp.workers": "1"]),
         Row("slow_readers_cost_a_buffer"),
@@ -15,9 +15,10 @@ import Testing
             "limits_are_shown",
             ["ftp.sessions": "500", "ftp.sessions-per-account": "7", "ftp.rate-per-session": "4096"]),
         Row("logs_agree_to_the_byte"),
-        Row("transfer_log_is_rotated"))
+        Row("transfer_log_is_rotated"),
+    ]
 
-    @Test(arguments: rows)
+    @Test(arguments: Row.chosen(of: rows))
     func row(row: Row) async {
         await row.play { try await FTPServer.play("ftp_engine", $0.name, settings: $0.settings) }
     }

@@ -158,7 +158,8 @@ struct RefusalTests {
         try await running.stop()
     }
 
-    /// Hundreds of TCP connections of one address that say nothing: whoever holds the key gets through, again and again.
+    /// Hundreds of TCP connections of several addresses that say nothing: whoever holds the key gets through, again and
+    /// again.
     @Test("connections without a hello shut nobody out; the oldest of them are cut")
     func silentFlood() async throws {
         let directory = try KeyDirectory()
@@ -168,7 +169,9 @@ struct RefusalTests {
         let running = try await RunningServer(keys, table(Ledger()), logger: LogBook.logger(pages))
         let port = running.ports.lowerBound
         let first = try await blocking { try RawSocket(port: port) }
-        let others = try await blocking { try (0..<400).map { _ in try RawSocket(port: port) } }
+        let others = try await blocking {
+            try (1...512).map { try RawSocket(port: port, from: 1 + UInt8($0 % 8)) }
+        }
         for _ in 0..<10 {
             let client = running.client(keys)
             _ = try await client.send(Ping())

@@ -1,9 +1,10 @@
 import FFSModel
 import Glibc
-import Repository
 import SystemSupport
 import TestSupport
 import Testing
+
+@testable import Repository
 
 /// What may not be in a source is named, all of it at once, before a byte is copied.
 @Suite struct RefusalTests {
@@ -158,5 +159,60 @@ import Testing
         _ = try fixture.repository.publish(
             try SourceTree(path: "\(fixture.top)/other"), as: fixture.item(), avoiding: [area]
         ) { _ in true }
+    }
+
+    /// A folder that turns into a link while the source is looked through is not entered: what lies behind it is not the
+    /// operator's source.
+    @Test func aFolderThatBecomesALinkMeanwhileIsNotEntered() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("sub/inside", "1")
+        try Files.makeDirectory("\(fixture.top)/elsewhere")
+        try Files.write("2", to: "\(fixture.top)/elsewhere/outside")
+        let (source, top) = (fixture.source, fixture.top)
+        #expect(symlink("\(top)/elsewhere", "\(top)/link") == 0)
+        let stop = Monitor(false)
+        let isOver = Monitor(false)
+        try SystemThread(name: "swapper") {
+            while !stop.withLock({ $0 }) {
+                for (from, to) in [
+                    ("\(source)/sub", "\(top)/folder"), ("\(top)/link", "\(source)/sub"),
+                    ("\(source)/sub", "\(top)/link"), ("\(top)/folder", "\(source)/sub"),
+                ] { rename(from, to) }
+            }
+            isOver.withLock(wake: .all) { $0 = true }
+        }.detach()
+        defer {
+            stop.withLock { $0 = true }
+            isOver.wait { $0 ? () : nil }
+        }
+        var (seen, refused) = (0, 0)
+        let end = ContinuousClock.now + .seconds(60)
+        while seen < 300 || refused < 300, ContinuousClock.now < end {
+            do {
+                let names = try SourceTree(path: source).files.map { String(decoding: $0.path.bytes, as: UTF8.self) }
+                #expect(names == ["sub/inside"])
+                seen += 1
+            } catch { refused += 1 }
+        }
+        #expect(seen > 0 && refused > 0)
+    }
+
+    /// In the index neither a product nor a version is a symbolic link: whoever made one is not followed.
+    @Test func linksInTheIndexAreNotFollowed() async throws {
+        let fixture = try await Fixture()
+        try fixture.write("a", "1")
+        try fixture.publish("1.0")
+        let index = "\(fixture.top)/repository/index"
+        #expect(symlink("1.0", "\(index)/tools/2.0") == 0)
+        #expect(symlink("\(index)/tools/1.0", "\(index)/tools/3.0") == 0)
+        #expect(symlink("tools", "\(index)/others") == 0)
+        func opens(_ product: String, _ version: String) throws -> Bool {
+            let item = Item(product: try ProductName(product), version: try VersionName(version))
+            return (try? fixture.repository.openVersion(item).status()) != nil
+        }
+        #expect(try opens("tools", "1.0"))
+        for (product, version) in [("tools", "2.0"), ("tools", "3.0"), ("others", "1.0")] {
+            #expect(try !opens(product, version), "\(product) \(version)")
+        }
     }
 }
