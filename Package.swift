@@ -104,7 +104,8 @@ let package = Package(
         library("Model", "ConfigurationSchema", ["FFSModel"]),
 
         // Protocols: bytes in, values out. Purity exceptions: Commlink needs AES-GCM, X25519 and SHA-256
-        // (Crypto) and DES (COpenSSL); StoredFormats and Pipeline need SHA-256, Transparency that and Ed25519 (Crypto).
+        // (Crypto) and DES (COpenSSL); StoredFormats and Pipeline need SHA-256, Transparency that and Ed25519 (Crypto); Sealing needs X25519,
+        // ChaCha20-Poly1305 and HKDF (Crypto) and numbers modulo a prime (COpenSSL).
         library("Protocols", "Tobj", ["FFSModel"]),
         library("Protocols", "ChangeFeed", ["FFSModel"]),
         library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed"]),
@@ -115,6 +116,7 @@ let package = Package(
         library("Protocols", "Events", ["FFSModel"]),
         library("Protocols", "Pipeline", ["FFSModel", "Events", crypto]),
         library("Protocols", "Transparency", ["FFSModel", "Events", crypto]),
+        library("Protocols", "Sealing", ["FFSModel", "COpenSSL", crypto]),
 
         // System: descriptors, system calls, TLS, the link's transport, the daemons' skeleton.
         library("System", "SystemSupport", ["FFSModel", "CLinux", deque]),
@@ -221,6 +223,7 @@ let package = Package(
         tests("Protocols", "Commlink", ["Commlink", "FFSModel", "TestSupport", crypto], resources: [.copy("Vectors")]),
         tests("Protocols", "StoredFormats", ["StoredFormats", "FFSModel", "Tobj"]),
         tests("Protocols", "FTPProtocol", ["FTPProtocol", "FFSModel", "TestSupport"]),
+        tests("Protocols", "Sealing", ["Sealing", "FFSModel", "TestSupport"]),
         tests("Protocols", "Events", ["Events", "FFSModel"]),
         tests("Protocols", "Pipeline", ["Pipeline", "Events", "FFSModel", crypto]),
         tests("Protocols", "Transparency", ["Transparency", "Events", "FFSModel"]),

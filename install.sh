@@ -90,7 +90,7 @@ need() {
 build_packages="libssl-dev libcrypt-dev libsqlite3-dev zlib1g-dev pkg-config libc6-dev git ca-certificates openssl"
 run_packages="libssl3 libcrypt1 libsqlite3-0 zlib1g openssl curl"
 test_packages="curl wget lftp tnftp ncftp inetutils-ftp mandoc shellcheck strace faketime chromium python3 python3-cryptography
-    util-linux procps e2fsprogs debootstrap systemd-container iproute2 binutils"
+    util-linux procps e2fsprogs age openssh-client debootstrap systemd-container iproute2 binutils"
 
 # builder: the user who called sudo, where they may write the clone: what they build stays theirs
 builder() {

@@ -6,6 +6,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED 1
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/des.h>
 #include <openssl/err.h>

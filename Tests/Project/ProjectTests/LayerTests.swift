@@ -22,12 +22,13 @@ struct LayerTests {
         "StoredFormats": ["Crypto"],
         "Pipeline": ["Crypto"],
         "Transparency": ["Crypto"],
+        "Sealing": ["Crypto", "COpenSSL"],
     ]
 
     /// Who may call the C targets.
     static let callersOfC: [String: Set<String>] = [
         "CLinux": ["SystemSupport"],
-        "COpenSSL": ["TLSEngine", "Commlink"],
+        "COpenSSL": ["TLSEngine", "Commlink", "Sealing"],
         "CCrypt": ["AuthService"],
         "CZlib": ["Compression"],
     ]
