@@ -8,10 +8,16 @@ package struct FeedFollower: Sendable {
     /// What is asked, and when it was sent.
     package struct Question: Sendable, Hashable {
         package let after: FeedPosition?
-        /// The newest snapshot that something held was read from, where that is ahead of ``after``: a feed that does not
-        /// have it any more has lost what is held.
-        package let seen: FeedPosition?
+        /// Snapshots that something held was read from, and that no answer has confirmed yet: a feed that lacks one of them
+        /// has lost what is held.
+        package let seen: [FeedPosition]
         package let sent: Int64
+
+        package init(after: FeedPosition?, seen: [FeedPosition], sent: Int64) {
+            self.after = after
+            self.seen = seen
+            self.sent = sent
+        }
     }
 
     /// What keeps an answer from being applied.
@@ -24,7 +30,9 @@ package struct FeedFollower: Sendable {
 
     /// nil until the first answer: nothing may be loaded before.
     package private(set) var position: FeedPosition?
-    private var seen: FeedPosition?
+    private var seen: [FeedPosition] = []
+    /// More has been seen than a question can carry: everything has to be validated anew.
+    private var isLost = false
     private let lease: Int64
     private var leaseEnd: Int64?
     /// Between ``begin(_:to:)`` and ``applied(_:to:)`` of a reset: what is held must not be used.
@@ -37,24 +45,28 @@ package struct FeedFollower: Sendable {
     package var longestWait: Int64 { lease / 3 }
 
     package func question(at now: Int64) -> Question {
-        let ahead = seen.flatMap { $0.number > position?.number ?? 0 ? $0 : nil }
-        return Question(after: position, seen: ahead, sent: now)
+        Question(after: isLost ? nil : position, seen: isLost ? [] : seen, sent: now)
     }
+
+    /// Positions that one question can carry.
+    package static let mostSeen = 16
 
     /// Something is held now that was read from a snapshot at `position`.
     package mutating func filled(from position: FeedPosition) {
-        if position.number > seen?.number ?? 0 { seen = position }
+        guard position != self.position, !seen.contains(position) else { return }
+        if seen.count < Self.mostSeen { seen.append(position) } else { isLost = true }
     }
 
     /// Looks at an answer before anything of it is applied. A reset ends the lease at once.
     package mutating func begin(_ answer: FeedAnswer, to question: Question) throws(Refusal) {
-        guard question.after == position else { throw .outdated }
+        guard question.after == (isLost ? nil : position) else { throw .outdated }
         var last = question.after?.number ?? 0
         if answer.isReset {
             guard answer.rows.isEmpty else { throw .disorder }
             isResetting = true
             leaseEnd = nil
-            seen = nil
+            seen = []
+            isLost = false
             return
         }
         guard let after = question.after, answer.position.number >= after.number,
@@ -70,6 +82,8 @@ package struct FeedFollower: Sendable {
     package mutating func applied(_ answer: FeedAnswer, to question: Question) {
         position = answer.position
         if answer.isReset { isResetting = false }
+        // What lies ahead can still be lost.
+        seen.removeAll { question.seen.contains($0) && $0.number <= answer.position.number }
         if answer.isAtHead { leaseEnd = max(leaseEnd ?? .min, question.sent + lease) }
     }
 

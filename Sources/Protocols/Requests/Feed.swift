@@ -14,8 +14,8 @@ package struct FeedNext: RequestMessage {
     package let node: NodeName
     /// nil for a host that knows no position: it gets a reset, with the head to begin from.
     package let after: FeedPosition?
-    /// A later position that something held was read from; a feed that does not have it answers with a reset.
-    package let seen: FeedPosition?
+    /// Other positions that something held was read from, at most 16; a feed that lacks one of them answers with a reset.
+    package let seen: [FeedPosition]
     /// Milliseconds.
     package let wait: Int
     package let limit: Int
@@ -23,7 +23,7 @@ package struct FeedNext: RequestMessage {
     /// Milliseconds that a question may wait.
     package static let waits = 0...60_000
 
-    package init(node: NodeName, after: FeedPosition?, seen: FeedPosition? = nil, wait: Int, limit: Int = 500) {
+    package init(node: NodeName, after: FeedPosition?, seen: [FeedPosition] = [], wait: Int, limit: Int = 500) {
         self.seen = seen
         self.node = node
         self.after = after
@@ -35,14 +35,25 @@ package struct FeedNext: RequestMessage {
         try fields.allowOnly(["node", "after", "seen", "wait", "limit"])
         node = try fields.name("node")
         after = fields.optional("after") == nil ? nil : try fields.value("after") { FeedPosition($0) }
-        seen = fields.optional("seen") == nil ? nil : try fields.value("seen") { FeedPosition($0) }
+        seen = fields.optional("seen") == nil ? [] : try fields.value("seen", Self.positions)
         wait = try fields.integer("wait", in: Self.waits)
         limit = try fields.pageLimit()
     }
 
     package var body: [Element] {
         [.field("node", node)] + (after.map { [.field("after", $0)] } ?? [])
-            + (seen.map { [.field("seen", $0)] } ?? []) + [.field("wait", wait), .field("limit", limit)]
+            + (seen.isEmpty ? [] : [.field("seen", seen.map(\.description).joined(separator: " "))]) + [
+                .field("wait", wait), .field("limit", limit),
+            ]
+    }
+}
+
+extension FeedNext {
+    private static func positions(_ text: String) -> [FeedPosition]? {
+        let parts = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard parts.count <= FeedFollower.mostSeen else { return nil }
+        let positions = parts.compactMap { FeedPosition(String(decoding: $0, as: UTF8.self)) }
+        return positions.count == parts.count ? positions : nil
     }
 }
 

@@ -77,6 +77,34 @@ import Testing
         #expect(!follower.holdsLease(at: 142))
     }
 
+    @Test("what was read from elsewhere in the feed is asked after until an answer has it, and too much begins anew")
+    func seenPositions() throws {
+        var follower = FeedFollower(lease: 30)
+        func take(_ answer: FeedAnswer) throws {
+            let question = follower.question(at: 0)
+            try follower.begin(answer, to: question)
+            follower.applied(answer, to: question)
+        }
+        try take(FeedAnswer(rows: [], position: position(3), isAtHead: true, isReset: true))
+        follower.filled(from: position(3))
+        #expect(follower.question(at: 0).seen == [])
+        let early = follower.question(at: 0)
+        for fill in [5, 5, 4] { follower.filled(from: position(fill)) }
+        #expect(follower.question(at: 0).seen == [position(5), position(4)])
+        // An answer to a question without them says nothing of them.
+        let answer = FeedAnswer(rows: [row(4)], position: position(4), isAtHead: false)
+        try follower.begin(answer, to: early)
+        follower.applied(answer, to: early)
+        #expect(follower.question(at: 0).seen == [position(5), position(4)])
+        try take(FeedAnswer(rows: [], position: position(4), isAtHead: true))
+        #expect(follower.question(at: 0).seen == [position(5)])
+        for fill in 10..<(10 + FeedFollower.mostSeen) { follower.filled(from: position(fill)) }
+        let lost = follower.question(at: 0)
+        #expect(lost.after == nil && lost.seen == [])
+        try take(FeedAnswer(rows: [], position: position(40), isAtHead: true, isReset: true))
+        #expect(follower.question(at: 0) == FeedFollower.Question(after: position(40), seen: [], sent: 0))
+    }
+
     @Test("an answer from elsewhere, or in disorder, is refused")
     func disorder() throws {
         var follower = FeedFollower(lease: 30)

@@ -168,7 +168,7 @@ private struct Simulation {
             return FeedStart(from: position, nonce: nonce, head: master.head)
         }
         var begin = start(question.after)
-        if let seen = question.seen { begin = begin.holding(start(seen)) }
+        for seen in question.seen { begin = begin.holding(start(seen)) }
         guard case .rows(let after) = begin else {
             return FeedAnswer(rows: [], position: master.head, isAtHead: true, isReset: true)
         }

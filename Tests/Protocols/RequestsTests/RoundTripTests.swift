@@ -77,7 +77,7 @@ private func roundTrip<Message: RequestMessage>(_ message: Message, _ reply: Mes
             FeedRow(position: .empty, entity: .person, operation: .insert, keys: [:]),
         ]
         try roundTrip(
-            FeedNext(node: node, after: position, seen: position, wait: 10_000),
+            FeedNext(node: node, after: position, seen: [position, .empty], wait: 10_000),
             FeedAnswer(rows: rows, position: position, isAtHead: true))
         let reset = FeedAnswer(rows: [], position: .empty, isAtHead: false, isReset: true)
         try roundTrip(FeedNext(node: node, after: nil, wait: 0, limit: 1), reset)
