@@ -272,7 +272,7 @@ let package = Package(
         tests(
             "Services", "WebFront",
             [
-                "WebFront", "Clients", "ConfigurationSchema", "Requests", "Tobj", "FFSModel",
+                "WebFront", "Clients", "ConfigurationSchema", "Requests", "ChangeFeed", "Tobj", "FFSModel",
                 "TestSupport", logging,
             ]),
         .testTarget(

@@ -1,3 +1,4 @@
+import ChangeFeed
 import Clients
 import FFSModel
 import Requests
@@ -108,5 +109,32 @@ import WebFront
             request: "auth.login", id: .random(), trace: nil, body: login().body + [.field("extra", "x")])
         #expect(code(await table.answer(request, link: .storageWeb, peer: "test") { _, _ in }) == .badRequest)
         #expect(behind.requests.isEmpty)
+    }
+
+    @Test("the feed's questions go on one for one, and a host speaks for itself alone")
+    func feed() async throws {
+        var table = RequestTable(daemon: "ffswebd", version: "test", clock: { Timestamp(seconds: 0) })
+        Relay(auth: AuthClient(behind), steady: { 0 }).add(to: &table)
+        func ask(_ message: some RequestMessage, from node: NodeName?) async -> (id: RequestID, reply: Document) {
+            let request = Document(request: type(of: message).type.rawValue, id: .random(), body: message.body)
+            return (request.id, await table.answer(request, link: .storageWeb, peer: "test", node: node) { _, _ in })
+        }
+        let (first, second) = (try NodeName("storage-1"), try NodeName("storage-2"))
+        let position = FeedPosition(number: 3, nonce: 4)
+        let next = FeedNext(node: first, after: position, seen: [.empty], wait: 10)
+        let acknowledgement = FeedAcknowledge(node: first, position: position, lease: 5)
+        for node in [first, nil] {
+            let asked = await ask(next, from: node)
+            #expect(behind.requests.last?.id == asked.id && behind.requests.last?.body == next.body)
+            _ = await ask(acknowledgement, from: node)
+            #expect(behind.requests.last?.body == acknowledgement.body)
+        }
+        _ = await ask(OrderCheck(orders: [7]), from: second)
+        #expect(behind.requests.map(\.type).suffix(2) == ["feed.acknowledge", "order.check"])
+        let before = behind.requests.count
+        #expect(code(await ask(next, from: second).reply) == .denied)
+        #expect(code(await ask(acknowledgement, from: second).reply) == .denied)
+        #expect(code(await ask(FeedStatus(), from: first).reply) == .notServed)
+        #expect(behind.requests.count == before)
     }
 }

@@ -40,9 +40,10 @@ package struct Relay: Sendable {
             try check(message.customer)
             return try await forward(message, context)
         }
+        addFeed(to: &table)
     }
 
-    private func forward<Message: RequestMessage>(
+    func forward<Message: RequestMessage>(
         _ message: Message, _ context: RequestContext
     ) async throws(Failure) -> Message.Reply {
         Counter(label: "ffs_relay_requests_total", dimensions: [("type", Message.type.rawValue)]).increment()
