@@ -147,8 +147,8 @@ let package = Package(
         library(
             "Services", "AuthService",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "CommlinkTransport", "DaemonKit",
-                "Databases", "SystemSupport",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Events", "CommlinkTransport",
+                "DaemonKit", "Databases", "SystemSupport",
                 "CCrypt", deque, grdb, logging, metrics, lifecycle, crypto,
             ]),
         library(
@@ -187,8 +187,8 @@ let package = Package(
         program(
             "ffsctl",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "Commlink", "CommlinkTransport", "StoredFormats",
-                "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport", "TLSEngine",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Commlink", "CommlinkTransport",
+                "StoredFormats", "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport", "TLSEngine",
                 argumentParser, logging,
                 subprocess,
             ]),
@@ -253,7 +253,8 @@ let package = Package(
         tests(
             "Services", "AuthService",
             [
-                "AuthService", "Clients", "Requests", "Tobj", "SystemSupport", "FFSModel", "TestSupport", grdb,
+                "AuthService", "Clients", "Requests", "ChangeFeed", "Events", "Tobj", "SystemSupport", "FFSModel",
+                "TestSupport", grdb,
                 logging,
             ],
             resources: [.copy("Support/schema-1.sql")]),
@@ -278,7 +279,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "TestSupport", "FFSModel", "Tobj", "Requests", "Commlink", "CommlinkTransport", "Clients",
+                "TestSupport", "FFSModel", "Tobj", "Requests", "ChangeFeed", "Commlink", "CommlinkTransport", "Clients",
                 "StoredFormats", "SystemSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),

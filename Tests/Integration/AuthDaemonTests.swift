@@ -1,3 +1,4 @@
+import ChangeFeed
 import Clients
 import CommlinkTransport
 import FFSModel
@@ -128,6 +129,28 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
                 == "1")
     }
 
+    /// Who waits for changes does not keep the daemon from ending, and hears of what SQL does.
+    @Test func questionsThatWaitEndWithTheDaemon() async throws {
+        let host = try await AuthHost()
+        let daemon = try await host.start()
+        let (acme, _) = try await host.prepareCustomer()
+        let client = try host.client()
+        let node = try NodeName("storage-1")
+        let head = try await client.send(FeedNext(node: node, after: nil, wait: 0)).position
+        let changed = Task { try await client.send(FeedNext(node: node, after: head, wait: 60_000)) }
+        try await Task.sleep(for: .milliseconds(300))
+        _ = try await host.sql("UPDATE customers SET expires = 2000000000")
+        let answer = try await changed.value
+        #expect(answer.rows.map { $0[.customer] } == [acme.text])
+        let waiting = Task { try await client.send(FeedNext(node: node, after: answer.position, wait: 60_000)) }
+        try await Task.sleep(for: .milliseconds(300))
+        let start = ContinuousClock.now
+        #expect(try await daemon.stop() == 0)
+        #expect(ContinuousClock.now - start < .seconds(5))
+        _ = await waiting.result
+        await client.close()
+    }
+
     /// Whatever moment kill -9 hits: an order that was answered is there, each request made one order or none,
     /// and sending it again gives that very order.
     @Test func killedInTheMidstOfOrders() async throws {
@@ -163,6 +186,9 @@ private func code(_ body: () async throws -> some Any) async throws -> FailureCo
             answered.merge(results) { first, _ in first }
             unanswered += ids.filter { results[$0] == nil }
             #expect(try await host.sql("PRAGMA integrity_check") == "ok")
+            // No order without its event, and no event without its order.
+            let placed = "SELECT count(*) FROM outbox WHERE instr(record, CAST('order.placed' AS BLOB)) > 0"
+            #expect(try await host.sql(placed) == host.sql("SELECT count(*) FROM orders"))
             // As root, sqlite3 may have made the log's index anew; it must stay the daemon's.
             if geteuid() == 0 {
                 try await command("sh", "-c", "chown nobody \(host.directory("state/auth"))/*").succeeded()

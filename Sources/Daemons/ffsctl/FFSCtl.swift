@@ -28,6 +28,7 @@ struct FFSCtl: AsyncParsableCommand {
             EntitlementCommand.self,
             OrderCommand.self,
             NodeCommand.self,
+            ChangesCommand.self,
             AccountCommand.self,
             StagingCommand.self,
             FTPCommand.self,

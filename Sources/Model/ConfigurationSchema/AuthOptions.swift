@@ -39,6 +39,9 @@ extension Options {
         package static let passwordMinimum = Option(
             "auth.password-minimum", 8, unit: "byte", bounds: 1...64, "Shortest new password that is accepted.")
 
+        /// Below run.directory: where ffspiped fetches ffsauthd's events.
+        package static let pipeSocket = "ffsauthd/pipe.sock"
+
         package static let all: [any AnyOption] = [
             user, address, basePort, portCount, database, hashCost, hashThreads, hashQueue, lockoutAttempts,
             lockoutMaximum, refusalTime, passwordMinimum,

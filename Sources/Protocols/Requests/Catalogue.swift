@@ -110,7 +110,8 @@ package enum RequestType: String, Sendable, CaseIterable {
         // Acknowledged is acknowledged, however often.
         case .feedNext: Row(links: auth, repeats: .again, timeout: 90, mayWait: true)
         case .feedAcknowledge, .orderCheck: Row(links: auth, repeats: .again)
-        case .outboxNext, .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
+        case .outboxNext: Row(links: [.pipe, .control], repeats: .again, timeout: 90, mayWait: true)
+        case .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
         case .customerList, .productList, .entitlementList, .orderList, .nodeList, .feedStatus, .daemonStatus, .ftpWho,
             .ftpLimits:
             Row(links: [.control], repeats: .again)

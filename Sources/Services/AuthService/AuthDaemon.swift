@@ -1,3 +1,4 @@
+import CommlinkTransport
 package import ConfigurationSchema
 package import DaemonKit
 import Databases
@@ -46,6 +47,7 @@ package struct AuthDaemon: Daemon {
         // Ended in reverse order: the database closes when nobody can ask any more.
         services = [
             Housekeeping(service: service, database: database, hasher: hasher, logger: logger), commlink,
+            try Self.pipeSocket(environment, requestTable), Watching(watch: service.watch),
         ]
     }
 
@@ -87,6 +89,21 @@ extension AuthDaemon {
         return wanted > 0 ? wanted : max(1, processorCount() / 2)
     }
 
+    /// Where the pipeline of this host fetches events.
+    private static func pipeSocket(
+        _ environment: DaemonEnvironment, _ table: RequestTable
+    ) throws(Failure) -> ControlService {
+        let configuration = environment.configuration
+        let reader: SystemUser?
+        do { reader = try SystemUser(named: configuration[Options.Pipeline.user]) } catch {
+            throw error.failure("cannot look up pipeline.user", .configuration)
+        }
+        return ControlService(
+            ControlServer(
+                path: configuration[Options.Common.runDirectory] + "/" + Options.Auth.pipeSocket, link: .pipe,
+                group: reader?.group, table: table, logger: environment.logger))
+    }
+
     /// Looks and does not open: SQLite would leave files of whoever looks.
     private static func checkDatabase(_ environment: DaemonEnvironment) -> CheckFinding {
         let path = databasePath(environment.configuration)
@@ -109,6 +126,16 @@ extension SignInSettings {
     }
 }
 
+/// Looks for commits. Ended first: whoever waits for one is answered at once, so that the links drain.
+private struct Watching: Service {
+    let watch: CommitWatch
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await watch.run() }
+        watch.stop()
+    }
+}
+
 /// Looks for broken references once, beside the first requests, and forgets old replies and changes every hour; at the
 /// end stops the hash threads and closes the database.
 private struct Housekeeping: Service {
@@ -124,7 +151,8 @@ private struct Housekeeping: Service {
                 do {
                     try await service.forgetOldReplies()
                     try await service.forgetOldChanges()
-                } catch { logger.warning("old replies and changes could not be dropped: \(error)") }
+                    try await service.forgetOldEvents()
+                } catch { logger.warning("old replies, changes and events could not be dropped: \(error)") }
                 try? await Task.sleep(for: .seconds(3_600))
             }
         }

@@ -1,21 +1,30 @@
+import ChangeFeed
 import Crypto
 package import FFSModel
 package import Logging
 package import Requests
+import SystemSupport
 import Tobj
 
 /// The master database's service: who may sign in, what they may have, and the operators' changes to both.
 /// Its request table is served on the web-internal commlink and on the control socket.
 package struct AuthService: Sendable {
     package let database: any MasterDatabase
+    /// What long questions wait on; somebody has to run it.
+    package let watch: CommitWatch
+    let hosts: FeedHosts
     let authenticator: Authenticator
     let clock: @Sendable () -> Timestamp
     let logger: Logger
 
     package init(
         database: any MasterDatabase, hasher: PasswordHasher, settings: SignInSettings, logger: Logger,
-        clock: @escaping @Sendable () -> Timestamp
+        clock: @escaping @Sendable () -> Timestamp,
+        steady: @escaping @Sendable () -> Int64 = SystemClock.sinceBoot
     ) {
+        watch = CommitWatch(database, logger: logger, steady: steady)
+        hosts = FeedHosts(now: steady())
+        let database = WatchedDatabase(base: database, watch: watch)
         self.database = database
         self.clock = clock
         self.logger = logger
@@ -34,6 +43,8 @@ package struct AuthService: Sendable {
         addCustomers(to: &table)
         addEntitlements(to: &table)
         addHistoryAndNodes(to: &table)
+        addFeed(to: &table)
+        addOutbox(to: &table)
         return table
     }
 
@@ -55,7 +66,7 @@ package struct AuthService: Sendable {
     /// How long a reply is kept for a repeat of its request, in seconds (ffs-commlink(7)).
     package static let replyLifetime: Int64 = 86_400
 
-    /// How long the change feed keeps a change, in seconds: thirty days.
+    /// How long the change feed keeps a change that not every host has applied, in seconds: thirty days.
     package static let changeLifetime: Int64 = 30 * 86_400
 
     /// How long an order can be resumed, in seconds: an hour less than ffsstaged remembers ended accounts at least, so that
@@ -68,10 +79,26 @@ package struct AuthService: Sendable {
         try await database.write { try $0.forgetReplies(before: limit) }
     }
 
-    /// Drops old changes, a slice a transaction, so that orders do not wait for long.
+    /// Drops changes that every live host has applied, and old ones, a slice a transaction, so that orders do not wait for
+    /// long.
     package func forgetOldChanges() async throws {
         let limit = clock() + -Self.changeLifetime
-        while try await database.write({ try $0.forgetChanges(before: limit, atMost: 5_000) }) > 0 {}
+        let applied = hosts.acknowledged(now: watch.steady()) ?? []
+        let slice: @Sendable (any MasterWriting) throws -> Int = { db in
+            let floor = FeedTrim.floor(acknowledged: applied, head: try db.feedHead().number)
+            return try db.forgetChanges(below: floor, before: limit, atMost: 5_000)
+        }
+        while try await database.write(slice) > 0 {}
+    }
+
+    /// How long an event stays here after it was made, in seconds, even when the log has it: long enough to fill a log anew
+    /// that was restored from a backup.
+    package static let eventLifetime: Int64 = 86_400
+
+    /// Drops events that are in the log and old enough.
+    package func forgetOldEvents() async throws {
+        let limit = clock() + -Self.eventLifetime
+        while try await database.write({ try $0.forgetEvents(before: limit, atMost: 5_000) }) > 0 {}
     }
 }
 

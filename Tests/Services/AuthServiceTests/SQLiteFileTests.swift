@@ -1,3 +1,4 @@
+import ChangeFeed
 import FFSModel
 import GRDB
 import Glibc
@@ -128,7 +129,9 @@ import Testing
         let acme = try await harness.customer()
         try await harness.content("tool", "1")
         try await harness.grant(acme, "tool")
-        let before = try await harness.database.read { try $0.changes(after: 0, limit: 1_000).last?.sequence ?? 0 }
+        let before = try await harness.database.read {
+            try $0.changes(after: 0, limit: 1_000).last?.position.number ?? 0
+        }
         for sql in [
             "UPDATE versions SET status = 'withdrawn' WHERE product = 'tool'",
             "UPDATE customers SET expires = 1 WHERE name = 'acme'",
@@ -143,10 +146,10 @@ import Testing
         #expect(
             fed.map { "\($0.operation.rawValue) \($0.entity.rawValue)" }
                 == ["update version", "update customer", "update entitlement", "delete content", "insert node"])
-        #expect(fed[0].product == "tool")
-        #expect(fed[0].version == "1")
-        #expect(fed[0].manifest == digest("tool", "1", 0).description)
-        #expect(fed[1].customer == "acme")
+        #expect(fed[0][.product] == "tool")
+        #expect(fed[0][.version] == "1")
+        #expect(fed[0][.manifest] == digest("tool", "1", 0).description)
+        #expect(fed[1][.customer] == "acme")
         // The service sees the change at once.
         #expect(try await failure { try await harness.login(acme) }.code == .loginRefused)
         #expect(try await harness.database.brokenReferences() == 1)

@@ -1,3 +1,4 @@
+package import ChangeFeed
 package import FFSModel
 package import Requests
 
@@ -14,6 +15,9 @@ package protocol MasterDatabase: Sendable {
     func write<Value: Sendable>(
         _ body: @escaping @Sendable (any MasterWriting) throws -> Value
     ) async throws -> Value
+
+    /// Where feed and outbox end, whoever wrote them; cheap enough to be asked forty times a second.
+    func ends() async throws -> LogEnds
 
     /// Finishes what runs and releases the database.
     func close() async throws
@@ -97,23 +101,6 @@ package struct StoredReply: Sendable {
     package let at: Timestamp
 }
 
-/// One row of the change feed: what changed, never its contents. Absent keys do not apply to the entity.
-package struct Change: Sendable, Hashable {
-    package enum Entity: String, Sendable, CaseIterable {
-        case customer, product, version, content, entitlement, node
-    }
-    package enum Operation: String, Sendable, CaseIterable { case insert, update, delete }
-
-    package let sequence: Int
-    package let entity: Entity
-    package let operation: Operation
-    package var customer: String?
-    package var product: String?
-    package var version: String?
-    package var manifest: String?
-    package var node: String?
-}
-
 /// Reads within one transaction. Lists come in the order their request documents, at most `limit` rows.
 package protocol MasterReading {
     func storedReply(to id: RequestID) throws -> StoredReply?
@@ -152,7 +139,21 @@ package protocol MasterReading {
 
     func nodes(after: NodeName?, limit: Int) throws -> [NodeRecord]
 
-    func changes(after sequence: Int, limit: Int) throws -> [Change]
+    func order(_ number: Int) throws -> OrderRecord?
+
+    /// The newest row's position; ``FeedPosition/empty`` before the first.
+    func feedHead() throws -> FeedPosition
+    /// nil when there is no such row, or no longer.
+    func feedNonce(of number: Int) throws -> UInt64?
+    func changes(after number: Int, limit: Int) throws -> [FeedRow]
+    /// Rows of the feed that are kept.
+    func changeCount() throws -> Int
+
+    /// Made with the outbox, or drawn since (``MasterWriting/renewOutbox()``).
+    func outboxIncarnation() throws -> ID128
+    func events(after number: Int, limit: Int) throws -> [OutboxNext.Row]
+    /// The newest event's number, 0 before the first.
+    func newestEvent() throws -> Int
 }
 
 extension MasterReading {
@@ -166,9 +167,18 @@ extension MasterReading {
 package protocol MasterWriting: MasterReading {
     func store(_ reply: StoredReply, to id: RequestID) throws
     func forgetReplies(before: Timestamp) throws
-    /// Drops changes older than `before`, the oldest first, at most `atMost` of them; returns how many. A reader of the
-    /// feed that was away for longer finds a gap in the sequence and begins anew.
-    func forgetChanges(before: Timestamp, atMost: Int) throws -> Int
+    /// Drops changes that are below number `floor` or older than `before`, the oldest first, at most `atMost` of them, and never
+    /// the newest; returns how many. A reader of the feed that was away for longer finds its row gone and begins anew.
+    func forgetChanges(below floor: Int, before: Timestamp, atMost: Int) throws -> Int
+
+    /// Appends an event's record to the outbox, in the transaction that makes it true.
+    func append(_ record: [UInt8], at: Timestamp) throws
+    /// Events through this number are in the log.
+    func acknowledgeEvents(through number: Int) throws
+    /// Drops events that are acknowledged and older than `before`, at most `atMost` of them; returns how many.
+    func forgetEvents(before: Timestamp, atMost: Int) throws -> Int
+    /// Draws another incarnation: the numbers that the log knows are no longer those of these events.
+    func renewOutbox() throws
 
     func insert(_ customer: NewCustomer) throws
     /// Sets what is given; false when there is no such customer.

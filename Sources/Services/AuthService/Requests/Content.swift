@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import Logging
 import Requests
@@ -12,6 +13,9 @@ extension AuthService {
             return try await once(message, context) { db in
                 guard try db.hasProduct(message.product) else { throw Failure.noProduct(message.product) }
                 try db.upsert(message.product, title: message.title, summary: message.summary, at: now)
+                try Self.record(.changed, of: "product", context, at: now, db) {
+                    $0.set(.product, message.product.text)
+                }
                 return Done()
             }
         }
@@ -34,6 +38,19 @@ extension AuthService {
             try db.upsert(message.product, title: message.title, summary: message.summary, at: now)
             try db.publish(
                 item, manifest: message.manifest, size: message.size, files: message.files, released: released)
+            if outcome == .unchanged {
+                // Published once more; its product's texts may be new.
+                if message.title != nil || message.summary != nil {
+                    try Self.record(.changed, of: "product", context, at: now, db) {
+                        $0.set(.product, message.product.text)
+                    }
+                }
+            } else if let deed = outcome.deed {
+                try Self.record(deed, of: "version", context, at: now, db) {
+                    $0.set(item)
+                    $0.set(.content, message.manifest)
+                }
+            }
             return ContentRegister.Reply(outcome: outcome, released: released)
         }
         logger.notice(
@@ -46,6 +63,7 @@ extension AuthService {
     }
 
     private func withdraw(_ message: ContentWithdraw, _ context: RequestContext) async throws -> ContentWithdraw.Reply {
+        let now = clock()
         let reply = try await once(message, context) { db in
             guard try db.hasProduct(message.product) else { throw Failure.noProduct(message.product) }
             var candidates: [ProductRecord]
@@ -57,7 +75,13 @@ extension AuthService {
                 candidates = try db.versions(of: message.product, after: nil, limit: Int(Int32.max))
             }
             candidates.removeAll { $0.status == .withdrawn }
-            for record in candidates { try db.setStatus(.withdrawn, of: record.item) }
+            for record in candidates {
+                try db.setStatus(.withdrawn, of: record.item)
+                try Self.record(.withdrawn, of: "version", context, at: now, db) {
+                    $0.set(record.item)
+                    $0.set(.content, record.manifest)
+                }
+            }
             return ContentWithdraw.Reply(withdrawn: candidates.map(\.item.version))
         }
         logger.notice(
@@ -68,6 +92,17 @@ extension AuthService {
                 "trace": "\(context.trace)",
             ])
         return reply
+    }
+}
+
+extension ContentRegister.Reply.Outcome {
+    fileprivate var deed: AuthService.Deed? {
+        switch self {
+        case .registered: .registered
+        case .replaced: .replaced
+        case .restored: .restored
+        case .unchanged: nil
+        }
     }
 }
 

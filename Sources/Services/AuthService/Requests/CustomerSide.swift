@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import Logging
 import Metrics
@@ -100,6 +101,12 @@ extension AuthService {
         let now = clock()
         return try await once(message, context) { db in
             try db.setPassword(hash, of: message.customer, at: now)
+            // The customer's own doing: nobody else is named.
+            var event = Self.event(.changeMade, context, at: now)
+            event.set(.entity, "customer")
+            event.set(.outcome, Deed.password.rawValue)
+            event.set(.customer, message.customer.text)
+            try db.append(event.record, at: now)
             guard let row = try db.credentials(of: message.customer) else {
                 throw Failure.noCustomer(message.customer)
             }
@@ -135,10 +142,13 @@ extension AuthService {
                         until: until, trace: context.trace))
             let manifests = offers.map { ($0.entitlement.item, $0.manifest) }
             let reply = AuthOrder.Reply(
-                order: number, policy: policy, until: until,
+                order: number, policy: policy, until: until, position: try db.feedHead(),
                 terms: AccountTerms(manifests: Dictionary(manifests) { first, _ in first }))
             // What was resumed is found again the same way, not longer than its order lets it.
-            if held == nil { try Self.remember(reply, to: message, context, at: now, db) }
+            if held == nil {
+                try Self.remember(reply, to: message, context, at: now, db)
+                for offer in offers { try Self.record(number, message, offer, until, context, at: now, db) }
+            }
             return (reply, held == nil)
         }
         guard isNew else { return reply }
@@ -154,6 +164,21 @@ extension AuthService {
 }
 
 extension AuthService {
+    /// `order.placed`, one for each item.
+    private static func record(
+        _ order: Int, _ message: AuthOrder, _ offer: Offer, _ until: Timestamp?, _ context: RequestContext,
+        at now: Timestamp, _ db: any MasterWriting
+    ) throws {
+        var event = event(.orderPlaced, context, at: now)
+        event.set(.customer, message.customer.text)
+        event.set(offer.entitlement.item)
+        event.set(.content, offer.manifest)
+        event.set(.order, UInt64(order))
+        event.set(.peer, message.source)
+        event.set(.expires, until.map { UInt64(max(0, $0.seconds)) })
+        try db.append(event.record, at: now)
+    }
+
     /// The order that these offers are charged to, nil for a new one: what a repeat had before; else none; else, where the
     /// items are not allowed a new order, the one that can be resumed.
     private static func charged(

@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import Logging
 import Requests
@@ -8,8 +9,10 @@ extension AuthService {
         table.on(CustomerCreate.self) { try await create($0, $1) }
         table.on(CustomerUpdate.self) { try await update($0, $1) }
         table.on(CustomerDelete.self) { message, context in
+            let now = clock()
             let done = try await once(message, context) { db in
                 guard try db.delete(message.customer) else { throw Failure.noCustomer(message.customer) }
+                try Self.record(.deleted, message.customer, context, at: now, db)
                 return Done()
             }
             log("customer deleted", message.customer, context)
@@ -39,6 +42,7 @@ extension AuthService {
                 NewCustomer(
                     customer: message.customer, displayName: message.displayName ?? message.customer.text,
                     expires: message.expires, password: hash, created: now))
+            try Self.record(.created, message.customer, context, at: now, db)
             return try reread(message.customer, db)
         }
         log("customer created", message.customer, context)
@@ -53,11 +57,22 @@ extension AuthService {
                 message.customer, displayName: message.displayName, status: message.status, expires: message.expires)
             guard found else { throw Failure.noCustomer(message.customer) }
             if let hash { try db.setPassword(hash, of: message.customer, at: now) }
+            try Self.record(.changed, message.customer, context, at: now, db, detail: message.changes)
             return try reread(message.customer, db)
         }
         if hash != nil { authenticator.forgive(message.customer) }
         log("customer changed", message.customer, context)
         return record
+    }
+
+    private static func record(
+        _ deed: Deed, _ customer: CustomerName, _ context: RequestContext, at now: Timestamp, _ db: any MasterWriting,
+        detail: String? = nil
+    ) throws {
+        try record(deed, of: "customer", context, at: now, db) {
+            $0.set(.customer, customer.text)
+            $0.set(.detail, detail)
+        }
     }
 
     private func hash(_ password: [UInt8]?, of customer: CustomerName) async throws(Failure) -> PasswordHash? {
@@ -69,6 +84,16 @@ extension AuthService {
     private func log(_ what: Logger.Message, _ customer: CustomerName, _ context: RequestContext) {
         logger.notice(
             what, metadata: ["customer": "\(customer)", "by": "\(context.peer)", "trace": "\(context.trace)"])
+    }
+}
+
+extension CustomerUpdate {
+    /// What it sets, in words for the log; of a password only that.
+    fileprivate var changes: String {
+        [
+            displayName.map { _ in "display-name" }, status.map { "status=\($0.rawValue)" },
+            expires.map { "expires=\($0)" }, password.map { _ in "password" },
+        ].compactMap(\.self).joined(separator: " ")
     }
 }
 

@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import Logging
 import Requests
@@ -46,6 +47,7 @@ extension AuthService {
             guard let record = try db.entitlement(id) else {
                 throw Failure(.internal, "an entitlement just granted is not there")
             }
+            try Self.record(.granted, record, context, at: now, db)
             return record
         }
         log("entitlement granted", [record.id], context)
@@ -58,11 +60,26 @@ extension AuthService {
         let now = clock()
         let reply = try await once(message, context) { db in
             let ids = try targets(of: message, at: now, db)
-            for id in ids { try db.revokeEntitlement(id, at: now) }
+            for id in ids {
+                try db.revokeEntitlement(id, at: now)
+                if let record = try db.entitlement(id) { try Self.record(.revoked, record, context, at: now, db) }
+            }
             return EntitlementRevoke.Reply(revoked: ids)
         }
         log("entitlement revoked", reply.revoked, context)
         return reply
+    }
+
+    private static func record(
+        _ deed: Deed, _ entitlement: EntitlementRecord, _ context: RequestContext, at now: Timestamp,
+        _ db: any MasterWriting
+    ) throws {
+        try record(deed, of: "entitlement", context, at: now, db) {
+            $0.set(.customer, entitlement.customer.text)
+            $0.set(.product, entitlement.product.text)
+            $0.set(.version, entitlement.version?.text)
+            $0.set(.detail, "entitlement \(entitlement.id)")
+        }
     }
 
     private func log(_ what: Logger.Message, _ ids: [Int], _ context: RequestContext) {

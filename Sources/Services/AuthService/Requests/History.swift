@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import Logging
 import Requests
@@ -15,6 +16,7 @@ extension AuthService {
             let now = clock()
             let record = try await once(message, context) { db in
                 try db.upsert(message, at: now)
+                try Self.record(.registered, of: "node", context, at: now, db) { $0.set(.host, message.node.text) }
                 guard
                     let record = try db.nodes(after: nil, limit: Int(Int32.max)).first(where: {
                         $0.node == message.node

@@ -1,3 +1,4 @@
+import ChangeFeed
 import FFSModel
 import GRDB
 import Requests
@@ -286,10 +287,12 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
             let acme = try CustomerName("acme")
             let item = try Self.item("tool", "1")
             func changes(_ body: @escaping @Sendable (any MasterWriting) throws -> Void) async throws -> [String] {
-                let before = try await database.read { try $0.changes(after: 0, limit: 1_000).last?.sequence ?? 0 }
+                let before = try await database.read {
+                    try $0.changes(after: 0, limit: 1_000).last?.position.number ?? 0
+                }
                 try await database.write(body)
                 return try await database.read { try $0.changes(after: before, limit: 1_000) }.map { change in
-                    let keys = [change.customer, change.product, change.version, change.node].compactMap(\.self)
+                    let keys = [change[.customer], change[.product], change[.version], change[.node]].compactMap(\.self)
                     return "\(change.operation.rawValue) \(change.entity.rawValue) \(keys.joined(separator: " "))"
                 }
             }
@@ -346,14 +349,57 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
         try await engine.withDatabase { database in
             try await database.write { db in for number in 0..<7 { try Self.insertCustomer("c\(number)", db) } }
             // The feed has the machine's time, which is not this test's.
-            #expect(try await database.write { try $0.forgetChanges(before: Timestamp(seconds: 0), atMost: 5) } == 0)
-            let end = Timestamp(seconds: Int64(Int32.max))
-            #expect(try await database.write { try $0.forgetChanges(before: end, atMost: 5) } == 5)
-            #expect(try await database.read { try $0.changes(after: 0, limit: 9).map(\.customer) } == ["c5", "c6"])
-            #expect(try await database.write { try $0.forgetChanges(before: end, atMost: 5) } == 2)
-            // Numbers are not given twice: a reader who was away finds the gap.
+            let (start, end) = (Timestamp(seconds: 0), Timestamp(seconds: Int64(Int32.max)))
+            func forget(below floor: Int, before: Timestamp) async throws -> Int {
+                try await database.write { try $0.forgetChanges(below: floor, before: before, atMost: 3) }
+            }
+            func kept() async throws -> [Int] {
+                try await database.read { try $0.changes(after: 0, limit: 9).map(\.position.number) }
+            }
+            #expect(try await forget(below: 0, before: start) == 0)
+            // What every host has applied goes, and the row that the slowest asks from stays.
+            #expect(try await forget(below: 3, before: start) == 2)
+            #expect(try await kept() == [3, 4, 5, 6, 7])
+            #expect(try await forget(below: 0, before: end) == 3)
+            #expect(try await kept() == [6, 7])
+            // The newest stays, whatever is asked.
+            #expect(try await forget(below: 100, before: end) == 1)
+            #expect(try await forget(below: 100, before: end) == 0)
+            #expect(try await kept() == [7])
+            let head = try await database.read { try $0.feedHead() }
+            #expect(head.number == 7)
+            #expect(try await database.read { try $0.feedNonce(of: 7) } == head.nonce)
+            #expect(try await database.read { try $0.feedNonce(of: 6) } == nil)
+            #expect(try await database.read { try $0.changeCount() } == 1)
             try await database.write { try Self.insertCustomer("late", $0) }
-            #expect(try await database.read { try $0.changes(after: 0, limit: 9).first?.sequence } == 8)
+            #expect(try await kept() == [7, 8])
+        }
+    }
+
+    @Test(arguments: Engine.allCases)
+    func eventsWaitUntilTheLogHasThem(engine: Engine) async throws {
+        try await engine.withDatabase { database in
+            let incarnation = try await database.read { try $0.outboxIncarnation() }
+            #expect(try await database.ends().outbox == 0)
+            try await database.write { db in
+                for number in 1...5 { try db.append([UInt8(number), 0, 0xFF], at: Self.now + Int64(number)) }
+            }
+            #expect(try await database.ends().outbox == 5)
+            #expect(try await database.read { try $0.newestEvent() } == 5)
+            let some = try await database.read { try $0.events(after: 1, limit: 2) }
+            #expect(some == [.init(number: 2, record: [2, 0, 0xFF]), .init(number: 3, record: [3, 0, 0xFF])])
+            func forget(_ before: Timestamp) async throws -> [Int] {
+                while try await database.write({ try $0.forgetEvents(before: before, atMost: 2) }) > 0 {}
+                return try await database.read { try $0.events(after: 0, limit: 9).map(\.number) }
+            }
+            #expect(try await forget(Self.now + 100) == [1, 2, 3, 4, 5])
+            try await database.write { try $0.acknowledgeEvents(through: 3) }
+            #expect(try await forget(Self.now + 3) == [3, 4, 5])
+            #expect(try await forget(Self.now + 100) == [4, 5])
+            try await database.write { try $0.acknowledgeEvents(through: 5) }
+            #expect(try await forget(Self.now + 100) == [5])
+            try await database.write { try $0.renewOutbox() }
+            #expect(try await database.read { try $0.outboxIncarnation() } != incarnation)
         }
     }
 }

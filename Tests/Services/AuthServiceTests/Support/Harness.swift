@@ -73,7 +73,8 @@ struct Harness {
     var path: String { directory("auth/master.sqlite") }
 
     init(
-        settings: SignInSettings = .fast, threads: Int = 1, queue: Int = 64, directory: TemporaryDirectory? = nil
+        settings: SignInSettings = .fast, threads: Int = 1, queue: Int = 64, directory: TemporaryDirectory? = nil,
+        steady: @escaping @Sendable () -> Int64 = SystemClock.sinceBoot
     ) throws {
         let directory = try directory ?? TemporaryDirectory("auth")
         self.directory = directory
@@ -83,7 +84,7 @@ struct Harness {
         hasher = try PasswordHasher(cost: settings.hashCost, threads: threads, queue: queue)
         service = AuthService(
             database: database, hasher: hasher, settings: settings, logger: log.logger,
-            clock: { [clock] in clock.now })
+            clock: { [clock] in clock.now }, steady: steady)
         table = service.requestTable(daemon: "ffsauthd", version: "test")
         web = AuthClient(TableTransport(table: table, link: .webInternal))
         operators = AuthClient(TableTransport(table: table, link: .control))

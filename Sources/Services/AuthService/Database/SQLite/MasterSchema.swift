@@ -18,6 +18,10 @@ enum MasterSchema {
             try db.execute(sql: "CREATE INDEX entitlements_of_product ON entitlements (product)")
         }
         migrator.registerMigration("3 sign-ins' generation") { try $0.execute(sql: generation3) }
+        migrator.registerMigration("4 change feed with nonces, outbox") { db in
+            try db.execute(sql: ChangeFeed.migration4)
+            try db.execute(sql: outbox4)
+        }
         return migrator
     }
 
@@ -33,6 +37,21 @@ enum MasterSchema {
         WHEN OLD.password_hash IS NOT NEW.password_hash OR OLD.status IS NOT NEW.status BEGIN
             UPDATE customers SET generation = random() & 0x7fffffffffffffff WHERE name = NEW.name;
         END;
+        """
+
+    /// Events of this database on their way to the log: rows of the transactions that made them true.
+    private static let outbox4 = """
+        CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            record BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE outbox_state (
+            incarnation TEXT NOT NULL CHECK (length(incarnation) = 32),
+            -- The log has the events through this number.
+            acknowledged INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        INSERT INTO outbox_state (incarnation) VALUES (lower(hex(randomblob(16))));
         """
 
     /// Times are seconds since 1970 UTC; names are the natural keys, as they are what operators write in SQL.

@@ -5,6 +5,7 @@ package import SystemSupport
 /// The master database in one SQLite file.
 package final class SQLiteMasterDatabase: MasterDatabase {
     private let file: SQLiteFile
+    private let commits: CommitEnds
 
     /// Opens the file, or makes it; see ``SQLiteFile``.
     package init(path: String, owner: SystemUser) throws {
@@ -13,6 +14,7 @@ package final class SQLiteMasterDatabase: MasterDatabase {
                 noun: "master database", option: "auth.database", daemon: "ffsauthd",
                 applicationID: MasterSchema.applicationID, migrator: MasterSchema.migrator),
             path: path, owner: owner)
+        commits = try CommitEnds(path: path)
     }
 
     package func read<Value: Sendable>(
@@ -27,7 +29,12 @@ package final class SQLiteMasterDatabase: MasterDatabase {
         try await file.write { try body(SQLiteTransaction(db: $0)) }
     }
 
-    package func close() async throws { try await file.close() }
+    package func ends() async throws -> LogEnds { try await commits.read() }
+
+    package func close() async throws {
+        commits.close()
+        try await file.close()
+    }
 
     /// Rows whose references lead nowhere, left by SQL that ran without foreign keys; for the check at start.
     package func brokenReferences() async throws -> Int {

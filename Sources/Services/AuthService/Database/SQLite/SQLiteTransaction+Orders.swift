@@ -44,6 +44,10 @@ extension SQLiteTransaction {
         return try rows.map(record)
     }
 
+    func order(_ number: Int) throws -> OrderRecord? {
+        try Row.fetchOne(db, sql: "SELECT * FROM orders WHERE number = ?", arguments: [number]).map(record)
+    }
+
     func limitedOrders(of customer: CustomerName, since: Timestamp) throws -> [OrderRecord] {
         try Row.fetchAll(
             db,

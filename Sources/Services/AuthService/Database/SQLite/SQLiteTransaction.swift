@@ -83,17 +83,6 @@ extension SQLiteTransaction {
         try db.execute(sql: "DELETE FROM replies WHERE at < ?", arguments: [time.seconds])
     }
 
-    func forgetChanges(before time: Timestamp, atMost count: Int) throws -> Int {
-        // Looks at the oldest rows alone: the feed is in order of time, and has no index by it.
-        try db.execute(
-            sql: """
-                DELETE FROM change_feed WHERE sequence <= (
-                    SELECT max(sequence) FROM (SELECT sequence, at FROM change_feed ORDER BY sequence LIMIT :count)
-                    WHERE at < :time)
-                """, arguments: ["count": count, "time": time.seconds])
-        return db.changesCount
-    }
-
     func nodes(after: NodeName?, limit: Int) throws -> [NodeRecord] {
         let rows = try Row.fetchAll(
             db, sql: "SELECT * FROM nodes WHERE name > ? ORDER BY name LIMIT ?", arguments: [after?.text ?? "", limit])
@@ -111,17 +100,5 @@ extension SQLiteTransaction {
                 ON CONFLICT (name) DO UPDATE SET role = excluded.role, address = excluded.address
                 """,
             arguments: [node.node.text, node.role.rawValue, node.address, time.seconds])
-    }
-
-    func changes(after sequence: Int, limit: Int) throws -> [Change] {
-        let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM change_feed WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            arguments: [sequence, limit])
-        return try rows.map { row in
-            Change(
-                sequence: try row.integer("sequence"), entity: try row.value("entity", Change.Entity.init),
-                operation: try row.value("operation", Change.Operation.init), customer: row["customer"],
-                product: row["product"], version: row["version"], manifest: row["manifest"], node: row["node"])
-        }
     }
 }
