@@ -210,6 +210,13 @@ let package = Package(
                 "SystemSupport", argumentParser, logging,
             ], exclude: ["plot.py"]),
 
+        benchmark(
+            "feed",
+            [
+                "AuthService", "WebFront", "Clients", "ChangeFeed", "Requests", "Tobj", "Commlink", "CommlinkTransport",
+                "FFSModel", "SystemSupport", grdb, logging,
+            ]),
+
         // Tests: the same shape, and Integration, which starts the real programs.
         .target(
             name: "TestSupport", dependencies: ["FFSModel", "SystemSupport", subprocess], path: "Tests/TestSupport",
