@@ -49,10 +49,11 @@ func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// Tests of one module, in the folder that mirrors its sources: `Tests/<layer>/<name>Tests`.
 func tests(
-    _ layer: String, _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
+    _ layer: String, _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [],
+    resources: [Resource] = []
 ) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(layer)/\(name)Tests",
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(layer)/\(name)Tests", exclude: exclude,
         resources: resources, swiftSettings: strict)
 }
 
@@ -108,7 +109,7 @@ let package = Package(
         // ChaCha20-Poly1305 and HKDF (Crypto) and numbers modulo a prime (COpenSSL).
         library("Protocols", "Tobj", ["FFSModel"]),
         library("Protocols", "ChangeFeed", ["FFSModel"]),
-        library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed"]),
+        library("Protocols", "Requests", ["FFSModel", "Tobj", "ChangeFeed", "Transparency"]),
         library("Protocols", "Commlink", ["FFSModel", "COpenSSL", crypto]),
         library("Protocols", "StoredFormats", ["FFSModel", "Tobj", crypto]),
         library("Protocols", "FTPProtocol", ["FFSModel"]),
@@ -141,7 +142,7 @@ let package = Package(
         library("System", "Repository", ["FFSModel", "StoredFormats", "SystemSupport", logging, crypto]),
 
         // Clients: a typed client of each service.
-        library("Clients", "Clients", ["FFSModel", "Requests", crypto]),
+        library("Clients", "Clients", ["FFSModel", "Requests", "Transparency", crypto]),
 
         // Services: what each daemon does. A service imports no other service.
         library(
@@ -167,6 +168,13 @@ let package = Package(
                 nioHPACK, crypto,
             ]),
         library(
+            "Services", "PipelineService",
+            [
+                "FFSModel", "ConfigurationSchema", "Events", "Pipeline", "Transparency", "Requests", "DaemonKit",
+                "Databases", "SystemSupport", lifecycle, grdb,
+                logging,
+            ]),
+        library(
             "Services", "WebFront",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "HTTPDownload",
@@ -187,7 +195,8 @@ let package = Package(
         program(
             "ffsctl",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Commlink", "CommlinkTransport",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Events", "Transparency",
+                "Commlink", "CommlinkTransport",
                 "StoredFormats", "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport", "TLSEngine",
                 argumentParser, logging,
                 subprocess,
@@ -203,6 +212,9 @@ let package = Package(
                 "StagingService",
                 "StoredFormats", "SystemSupport", argumentParser, logging,
             ], exclude: ["stage.c"]),
+        benchmark(
+            "log",
+            ["FFSModel", "Events", "Pipeline", "PipelineService", "SystemSupport", argumentParser, logging]),
         benchmark(
             "growth",
             [
@@ -277,6 +289,13 @@ let package = Package(
                 "FTPService", "FTPProtocol", "Events", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport",
                 "FFSModel", "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
             ]),
+        tests(
+            "Services", "PipelineService",
+            [
+                "PipelineService", "Clients", "Requests", "Tobj", "Pipeline", "Events", "Transparency", "SystemSupport",
+                "FFSModel", "TestSupport", grdb,
+                logging,
+            ], exclude: ["verify.py"]),
         tests(
             "Services", "WebFront",
             [

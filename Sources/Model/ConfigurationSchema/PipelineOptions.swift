@@ -23,7 +23,26 @@ extension Options {
             "What happens when events cannot be recorded, as on a full disk. refuse: new sign-ins, orders and accounts are refused with the reason. serve: they go on, and how many events are missing is recorded as soon as there is room."
         )
 
-        package static let all: [any AnyOption] = [user, journals, keep, segmentSize, reserve, onFull]
+        package static let log = Option(
+            "pipeline.log-database", "pipe/log.sqlite",
+            "The log database on the internal host: a SQLite file, relative to state.directory unless absolute. Its directory must be pipeline.user's alone and also holds the log's key; ffspiped makes all of them."
+        )
+        package static let retention = Option(
+            "pipeline.log-retention", 0, unit: "days", bounds: 0...36_500,
+            "How long the log keeps records and the names in them; then only what the tree needs and the columns stay. 0 keeps them for ever."
+        )
+        package static let serviceFee = Option(
+            "pipeline.service-fee", 0, unit: "hundredths", bounds: 0...100_000_000,
+            "What a delivery costs, to the operator: charged once for each item of an order of which anything was downloaded."
+        )
+        package static let contentFee = Option(
+            "pipeline.content-fee", 0, unit: "hundredths", bounds: 0...100_000_000,
+            "What a completed delivery costs, to the owner of the content: charged once for each item of an order that was downloaded whole."
+        )
+
+        package static let all: [any AnyOption] = [
+            user, journals, keep, segmentSize, reserve, onFull, log, retention, serviceFee, contentFee,
+        ]
     }
 
     package enum OnFull: String, OptionChoice { case refuse, serve }

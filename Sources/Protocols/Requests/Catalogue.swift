@@ -56,6 +56,14 @@ package enum RequestType: String, Sendable, CaseIterable {
     case feedStatus = "feed.status"
     case outboxNext = "outbox.next"
     case outboxAcknowledge = "outbox.acknowledge"
+    case logList = "log.list"
+    case logStatus = "log.status"
+    case logReceipts = "log.receipts"
+    case logCheckpoints = "log.checkpoints"
+    case logWitness = "log.witness"
+    case logCut = "log.cut"
+    case ledgerList = "ledger.list"
+    case ledgerReconcile = "ledger.reconcile"
     case daemonStatus = "daemon.status"
     case daemonReload = "daemon.reload"
     case ftpWho = "ftp.list"
@@ -113,10 +121,11 @@ package enum RequestType: String, Sendable, CaseIterable {
         case .outboxNext: Row(links: [.pipe, .control], repeats: .again, timeout: 90, mayWait: true)
         case .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
         case .customerList, .productList, .entitlementList, .orderList, .nodeList, .feedStatus, .daemonStatus, .ftpWho,
-            .ftpLimits:
+            .ftpLimits, .logList, .logStatus, .logReceipts, .logCheckpoints, .logWitness, .ledgerList, .ledgerReconcile:
             Row(links: [.control], repeats: .again)
         case .contentRegister, .contentWithdraw, .customerCreate, .customerUpdate, .customerDelete, .productUpdate,
-            .entitlementGrant, .entitlementRevoke, .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart:
+            .entitlementGrant, .entitlementRevoke, .nodeRegister, .daemonReload, .ftpKick, .ftpDrain, .ftpRestart,
+            .logCut:
             Row(links: [.control], repeats: .remembered)
         }
     }

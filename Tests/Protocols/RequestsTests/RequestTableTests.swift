@@ -74,10 +74,10 @@ import Tobj
     @Test("what reads, by its name, is carried out again; orders and accounts are known by id; all else is remembered")
     func repeats() {
         for type in RequestType.allCases {
-            let reads = [".list", ".status", ".login", ".session", ".entitlements", ".next", ".acknowledge", ".check"]
-                .contains {
-                    type.rawValue.hasSuffix($0)
-                }
+            let reads = [
+                ".list", ".status", ".login", ".session", ".entitlements", ".next", ".acknowledge", ".check",
+                ".receipts", ".checkpoints", ".witness", ".reconcile",
+            ].contains { type.rawValue.hasSuffix($0) }
             let expected: RequestType.Repeats =
                 switch type {
                 case .authOrder, .stageCreate: .known
