@@ -27,6 +27,8 @@ struct FFSCtl: AsyncParsableCommand {
             RepositoryCommand.self,
             EntitlementCommand.self,
             OrderCommand.self,
+            LogCommand.self,
+            LedgerCommand.self,
             NodeCommand.self,
             ChangesCommand.self,
             AccountCommand.self,
