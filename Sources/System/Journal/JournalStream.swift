@@ -14,6 +14,8 @@ package final class JournalStream: Sendable {
     private let folder: Descriptor
     private let settings: JournalSettings
     private let path: String
+    /// Left open by an owner before this one, and still written to: its writer outlives it, as ffsftpd's workers do.
+    private let foreign = Monitor<[ID128]>([])
 
     package init(directory: String, stream: String, settings: JournalSettings) throws(Failure) {
         precondition(JournalHeader.isStream(stream), "a stream's name is letters, digits and hyphens")
@@ -28,7 +30,17 @@ package final class JournalStream: Sendable {
                 try folder.unlink(entry.name)
             }
         } catch { throw error.failure("cannot keep a journal in \(directory)/\(stream)", .configuration) }
-        for id in try segments(".open") { try seal(id) }
+        let left = try segments(".open")
+        foreign.withLock { $0 = left }
+        try sealForeign()
+    }
+
+    /// Seals what an owner before this one left, as soon as its writers are gone, too: a descriptor from ``create(_:)`` holds
+    /// a lock wherever it goes.
+    package func sealForeign() throws(Failure) {
+        for id in foreign.withLock({ $0 }) where try seal(id, unlessWritten: true) {
+            foreign.withLock { $0.removeAll { $0 == id } }
+        }
     }
 
     /// Group and the right of the group to delete come from the directory above, whose set-group-ID bit is set.
@@ -76,6 +88,7 @@ package final class JournalStream: Sendable {
             let file = try folder.open(
                 draft, [.readWrite, .append, .create, .exclusive], permissions: 0o640)
             try file.setPermissions(0o640)
+            _ = try file.tryLock()
             _ = try file.preallocate(full)
             try file.write(bytes)
             try file.sync()
@@ -90,7 +103,10 @@ package final class JournalStream: Sendable {
 
     /// Ends a segment for good, after its writer's acknowledgement or death: cut behind its last record, unless there is
     /// something else behind it, which whoever forwards it will name as a gap.
-    package func seal(_ segment: ID128) throws(Failure) {
+    package func seal(_ segment: ID128) throws(Failure) { _ = try seal(segment, unlessWritten: false) }
+
+    /// False when somebody writes to it.
+    private func seal(_ segment: ID128, unlessWritten: Bool) throws(Failure) -> Bool {
         let name = CPath("\(segment).open")
         do throws(SystemError) {
             let file = try folder.open(name, [.readWrite, .nonBlocking])
@@ -98,12 +114,14 @@ package final class JournalStream: Sendable {
             guard status.kind == .file, status.links == 1, status.user == SystemUser.effectiveNumber else {
                 throw SystemError("openat", .notPermitted, path: name.description)
             }
+            if unlessWritten, try !file.tryLock() { return false }
             let end = try SegmentReader.end(of: file, size: status.size)
             try file.truncate(to: end ?? status.size)
             try file.sync()
             try folder.rename(
                 name, to: folder, CPath("\(segment).\(end == nil ? "damaged" : "sealed")"), ifExists: .refuse)
             try folder.sync()
+            return true
         } catch { throw error.failure("cannot seal segment \(segment) of \(path)") }
     }
 

@@ -76,6 +76,15 @@ package final class JournalWriter: Sendable {
         }
     }
 
+    /// Bytes that may still be written; none once a write or a sync has failed.
+    package var room: Int {
+        state.withLock { state in
+            let current = state.current
+            guard current.writeFailure == nil, current.syncFailure == nil else { return 0 }
+            return Int(current.header.end - min(current.end, current.header.end))
+        }
+    }
+
     /// How many events are missing that no record tells of yet.
     package var lost: UInt64 { state.withLock { $0.lost } }
 

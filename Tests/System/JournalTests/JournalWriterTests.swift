@@ -64,6 +64,19 @@ import Testing
         #expect(try JournalWriter(segment: again.create()).segment != segment)
     }
 
+    /// A writer that outlives its owner: its segment is sealed when it ends, not before.
+    @Test func whatIsStillWrittenIsSealedLater() throws {
+        var writer: JournalWriter? = try JournalWriter(segment: try stream().create())
+        let segment = try #require(writer?.segment)
+        let again = try stream()
+        try writer?.append([1])
+        try again.sealForeign()
+        #expect(Files.exists(area("test/\(segment).open")))
+        writer = nil
+        try again.sealForeign()
+        #expect(try read(segment, "sealed") == [.record(offset: 4_096, bytes: [1])])
+    }
+
     /// What is no record behind the last one is not cut off, so that it is found and named.
     @Test func aTornTailIsKeptForWhoeverForwards() throws {
         let stream = try stream()
