@@ -99,6 +99,8 @@ ftp:
   relay-host: 127.0.0.1
   certificate: $state/etc/ffs/tls/cert.pem
   private-key: $state/etc/ffs/tls/key.pem
+pipeline:
+  journal-directory: $state/var/lib/ffs/journal
 web:
   port: $base_port
   relay-address: 127.0.0.1

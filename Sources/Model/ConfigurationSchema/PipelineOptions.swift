@@ -5,7 +5,7 @@ extension Options {
             "pipeline.user", "ffspipe", "User that ffspiped runs as when it is started as root.")
         package static let journals = Option(
             "pipeline.journal-directory", "/var/lib/ffs/journal",
-            "Directory of the journals: a folder for each process that records events. Put it on a file system that survives a power failure; each daemon writes to its own folders alone."
+            "Directory of the journals: a folder for each process that records events. Put it on a file system that survives a power failure; each daemon writes to its own folders alone. Empty: ffsftpd records nothing."
         )
         package static let keep = Option(
             "pipeline.keep", 86_400, unit: "s", bounds: 0...31_536_000,
