@@ -163,7 +163,7 @@ let package = Package(
             "Services", "FTPService",
             [
                 "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "FTPProtocol", "HTTPDownload",
-                "Events", "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
+                "Events", "Journal", "Commlink", "CommlinkTransport", "Clients", "TLSEngine", "SystemSupport",
                 "Compression", "DaemonKit", logging, metrics, lifecycle, nioCore, nioPosix, nioHTTP2,
                 nioHPACK, crypto,
             ]),
@@ -286,7 +286,7 @@ let package = Package(
         tests(
             "Services", "FTPService",
             [
-                "FTPService", "FTPProtocol", "Events", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport",
+                "FTPService", "FTPProtocol", "Events", "Journal", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport",
                 "FFSModel", "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
             ]),
         tests(

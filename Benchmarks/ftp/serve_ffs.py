@@ -102,12 +102,13 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     state = arguments.state.absolute()
-    for name in ("accounts", "run", "log"):
+    for name in ("accounts", "run", "log", "journal"):
         (state / name).mkdir(parents=True, exist_ok=True)
     make_account(arguments.folder, state / "accounts", not arguments.without_index)
     certificate(state / "tls")
     settings = {
         "staging.accounts": state / "accounts", "run.directory": state / "run", "log.directory": state / "log",
+        "pipeline.journal-directory": state / "journal",
         "ftp.address": "127.0.0.1", "ftp.port": arguments.port, "ftp.implicit-port": 0,
         "ftp.https-port": arguments.port + 1, "ftp.user": "nobody", "ftp.certificate": state / "tls/cert.pem",
         "ftp.private-key": state / "tls/key.pem", "ftp.sessions-per-address": 100_000, "log.level": "notice",

@@ -23,6 +23,7 @@ package final class System: Sendable {
     package var certificate: String { directory("etc/ffs/tls/cert.pem") }
     package var repository: String { directory("srv/ffs/repository") }
     package var accounts: String { directory("srv/ffs/accounts") }
+    package var journal: String { directory("var/lib/ffs/journal") }
     package var xferlog: String { directory("var/log/ffs/xferlog") }
     package var webURL: String { "https://localhost:\(webPort)" }
 
@@ -118,7 +119,8 @@ package final class System: Sendable {
     private func yaml(_ settings: [String: String]) -> String {
         let own: [String: String] = [
             "run.directory": directory("run/ffs"), "state.directory": directory("var/lib/ffs"),
-            "log.directory": directory("var/log/ffs"), "commlink.keybag-directory": keyBags,
+            "log.directory": directory("var/log/ffs"), "pipeline.journal-directory": journal,
+            "commlink.keybag-directory": keyBags,
             "auth.base-port": "\(authPorts.lowerBound)", "staging.base-port": "\(stagePorts.lowerBound)",
             "web.relay-base-port": "\(relayPorts.lowerBound)",
             "staging.repository": repository, "staging.accounts": accounts, "ftp.port": "\(ftpPort)",

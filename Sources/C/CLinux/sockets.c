@@ -293,6 +293,10 @@ uint32_t ffs_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMI
 
 void ffs_add32(uint32_t *word, int32_t amount) { __atomic_fetch_add(word, (uint32_t)amount, __ATOMIC_RELAXED); }
 
+int64_t ffs_acquire64(const int64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+
+void ffs_release64(int64_t *word, int64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+
 int64_t ffs_load64(const int64_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
 
 void ffs_add64(int64_t *word, int64_t amount) { __atomic_fetch_add(word, amount, __ATOMIC_RELAXED); }

@@ -33,7 +33,7 @@ package struct EventSubject: Sendable, Hashable {
     /// The fields from ``EventField/trace`` to ``EventField/order``.
     package func append(to encoder: inout EventEncoder) {
         if let trace { encoder.append(.trace, trace) }
-        encoder.append(.customer, customer)
+        if !customer.isEmpty { encoder.append(.customer, customer) }
         if let retailer { encoder.append(.retailer, retailer) }
         if let product { encoder.append(.product, product) }
         if let version { encoder.append(.version, version) }

@@ -86,10 +86,9 @@ package struct FileAnswer: Sendable {
         if status != 304 { fields.append(("content-length", "\(contentLength)")) }
     }
 
-    /// The first stretch of the file that is sent; nil when none is.
-    package var firstRange: Range<Int>? {
-        for case .file(let range) in body { return range }
-        return nil
+    /// What is sent of the file, in order; none when it is none of its content.
+    package var ranges: [Range<Int>] {
+        body.compactMap { if case .file(let range) = $0 { range } else { nil } }
     }
 
     package var contentLength: Int { body.reduce(0) { $0 + $1.count } }

@@ -25,4 +25,26 @@ package final class SharedMemory: @unchecked Sendable {
 
     /// To be inherited by another process.
     package var number: Int32 { descriptor.rawValue }
+    // MARK: Words and bytes
+
+    private func word(_ place: Int) -> UnsafeMutablePointer<Int64> {
+        precondition(place >= 0 && place % 8 == 0 && place + 8 <= size, "beyond the shared memory")
+        return (start + place).assumingMemoryBound(to: Int64.self)
+    }
+
+    /// What another process stored, and all that it wrote before.
+    package func load(at place: Int) -> Int64 { ffs_acquire64(word(place)) }
+
+    package func store(_ value: Int64, at place: Int) { ffs_release64(word(place), value) }
+
+    package func copy(_ bytes: [UInt8], to place: Int) {
+        precondition(place >= 0 && place + bytes.count <= size, "beyond the shared memory")
+        bytes.withUnsafeBytes { (start + place).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    }
+
+    /// A copy, as another process may still change them.
+    package func bytes(at place: Int, count: Int) -> [UInt8] {
+        precondition(place >= 0 && count >= 0 && place + count <= size, "beyond the shared memory")
+        return Array(UnsafeRawBufferPointer(start: start + place, count: count))
+    }
 }

@@ -190,6 +190,9 @@ package final class LentDescriptor: Sendable {
 
     package var number: Int32 { descriptor.rawValue }
 
+    /// One of the caller's own.
+    package func duplicate() throws(SystemError) -> Descriptor { try descriptor.duplicate() }
+
     /// Writes all of `bytes`; throws what write(2) says.
     package func write(_ bytes: [UInt8]) throws(SystemError) { try descriptor.write(bytes) }
 }

@@ -24,14 +24,14 @@ struct FTPServer: Sendable {
             "ftp.implicit-port": "\(ports.lowerBound + 1)", "ftp.https-port": "\(ports.lowerBound + 2)",
             "ftp.address": "127.0.0.1", "ftp.user": "nobody", "ftp.workers": "2", "log.level": "info",
             "ftp.certificate": directory("tls/cert.pem"), "ftp.private-key": directory("tls/key.pem"),
-            "drain.timeout": "20",
+            "drain.timeout": "20", "pipeline.journal-directory": directory("journal"),
             // ffsftpd's is the fourth port from the base.
             "metrics.base-port": "\(ports.lowerBound)",
         ]
         // `{tls}` stands for the folder of certificates.
         all.merge(settings.mapValues { [directory] in $0.replacing("{tls}", with: directory("tls")) }) { $1 }
         self.settings = all
-        for name in ["accounts", "run", "log", "tls"] { try Files.makeDirectory(directory(name)) }
+        for name in ["accounts", "run", "log", "tls", "journal"] { try Files.makeDirectory(directory(name)) }
         try makeAccount(Self.account, lifetime: 3_600, huge: true)
         try makeAccount(Self.expired, lifetime: -10)
         try makeAccount(Self.ending, lifetime: 3, policy: endingPolicy)
@@ -115,7 +115,8 @@ struct FTPServer: Sendable {
             "FFS_ACCOUNT": Self.account, "FFS_PASSWORD": Self.password, "FFS_EXPIRED": Self.expired,
             "FFS_ENDING": Self.ending, "FFS_ENDING_POLICY": endingPolicy.description,
             "FFS_TREE": directory("accounts/\(Self.account)/root"), "FFS_AREA": directory("accounts"),
-            "FFS_LOG": directory("log/ffsftpd"), "FFS_XFERLOG": directory("log/xferlog"),
+            "FFS_JOURNAL": directory("journal"), "FFS_LOG": directory("log/ffsftpd"),
+            "FFS_XFERLOG": directory("log/xferlog"),
             "FFS_PID": "\(daemon.processIdentifier)", "FFS_TLS": directory("tls"),
             "FFS_REUSE": settings["ftp.tls-reuse"] ?? "prefer",
             "FFS_LEVELS": "\(settings["ftp.tls-control"] ?? "allow") \(settings["ftp.tls-data"] ?? "allow")",

@@ -37,7 +37,7 @@ struct Row: Sendable, CustomTestStringConvertible {
 
     private static let everywhere =
         FTPAttackTests.rows + FTPBehaviourTests.rows + FTPClientLimitTests.rows + FTPClientTests.rows
-        + FTPDataTests.rows + FTPEngineTests.rows
+        + FTPDataTests.rows + FTPEngineTests.rows + FTPJournalTests.rows + FTPJournalTests.smallDisks
 
     /// Reports what `body` throws here, where the row stands.
     func play(_ body: (Row) async throws -> Void) async {

@@ -65,6 +65,8 @@ int ffs_eventfd(void);
 int ffs_shared_memory(size_t size);                // memfd_create(2), sealed against shrinking
 void *ffs_map_shared(int fd, size_t size);         // NULL on failure
 void ffs_unmap_shared(void *memory, size_t size);
+int64_t ffs_acquire64(const int64_t *word);
+void ffs_release64(int64_t *word, int64_t value);
 uint32_t ffs_load32(const uint32_t *word);
 void ffs_add32(uint32_t *word, int32_t amount);
 int64_t ffs_load64(const int64_t *word);

@@ -1,3 +1,4 @@
+import Events
 package import FFSModel
 import FTPProtocol
 import StoredFormats
@@ -18,6 +19,7 @@ package final class Account: SessionAccount {
     fileprivate let place: CPath
     fileprivate var idleSince: Int64 = 0
     private let digests = DigestIndex()
+    private var subjects: AccountSubjects?
 
     package enum Ending: Sendable, Hashable {
         /// Running transfers end by themselves.
@@ -35,6 +37,16 @@ package final class Account: SessionAccount {
         recordStatus = status
         tree = AccountTree(root, index)
         place = CPath("\(record.account.text)/\(AccountArea.record)")
+    }
+
+    /// Whether a download is complete only when its record is on disk: it is charged for.
+    var isMetered: Bool { record.origin?.isMetered ?? false }
+
+    /// Whose content a file is, for the journal; nil: of the account as a whole.
+    func subject(of path: VirtualPath?) -> EventSubject {
+        let subjects = self.subjects ?? AccountSubjects(record)
+        self.subjects = subjects
+        return subjects.subject(of: path)
     }
 
     /// The SHA-256 that was known when the account was published; nil for what has none.

@@ -12,12 +12,18 @@ package enum ChannelMessage: Sendable {
     case hold(Bool)
     /// Where transfers are recorded from now on; nil: nowhere. The descriptor goes beside the bytes.
     case transferLog(LentDescriptor?)
+    /// The next segment of the worker's journal, beside the bytes; nil: there is none now, and it will come.
+    case segment(LentDescriptor?)
     /// `who`, `kick`: a question that wants an ``answer(number:_:)``.
     case ask(number: Int, Element)
     // Worker to supervisor.
     /// The worker serves. One that cannot says why on standard error and ends.
     case ready(Confinement)
     case answer(number: Int, Element)
+    /// The journal needs another segment.
+    case wantsSegment
+    /// Nothing is written to that segment any more.
+    case segmentTaken(ID128)
     // Worker to supervisor, and supervisor to gate.
     case signIn(SignInRequest)
     // Gate to supervisor, and supervisor to worker.
@@ -34,6 +40,9 @@ package enum ChannelMessage: Sendable {
         case .hold(let on): Element("hold", text: on ? "on" : "off")
         case .ask(let number, let body): Element("ask", [.init("number", "\(number)".utf8)], children: [body])
         case .transferLog(let log): Element("transfer-log", text: log == nil ? "off" : "on")
+        case .segment(let segment): Element("segment", text: segment == nil ? "none" : "next")
+        case .wantsSegment: Element("wants-segment")
+        case .segmentTaken(let id): Element("segment-taken", text: "\(id)")
         case .ready(let confinement): confinement.element
         case .answer(let number, let body): Element("answer", [.init("number", "\(number)".utf8)], children: [body])
         case .signIn(let request): request.element
@@ -59,6 +68,14 @@ package enum ChannelMessage: Sendable {
             let log = element.string == "on" ? passed() : nil
             guard log != nil || element.string == "off" else { return nil }
             self = .transferLog(log)
+        case "segment":
+            let segment = element.string == "next" ? passed() : nil
+            guard segment != nil || element.string == "none" else { return nil }
+            self = .segment(segment)
+        case "wants-segment": self = .wantsSegment
+        case "segment-taken":
+            guard let id = ID128(hex: element.text) else { return nil }
+            self = .segmentTaken(id)
         case "ready": self = .ready(Confinement(element))
         case "answer":
             guard let number, let body = element.children.first else { return nil }
@@ -79,7 +96,11 @@ package enum ChannelMessage: Sendable {
 
     /// What goes beside the bytes.
     var passed: LentDescriptor? {
-        if case .transferLog(let log) = self { log } else { nil }
+        switch self {
+        case .transferLog(let log): log
+        case .segment(let segment): segment
+        default: nil
+        }
     }
 
     /// The bytes on the wire.

@@ -45,6 +45,9 @@ package struct WorkerBriefing: Sendable {
         return configuration
     }
 
+    /// Whether a segment of the worker's journal follows.
+    package var isRecorded = false
+
     package var counterSeed: UInt64 { counterSecret.reduce(0) { $0 << 8 | UInt64($1) } }
 
     var element: Element {
@@ -56,6 +59,7 @@ package struct WorkerBriefing: Sendable {
         }
         children += ticketKeys.map { Element("ticket-key", text: $0.bytes) }
         children.append(Element("counter-secret", text: counterSecret))
+        if isRecorded { children.append(Element("recorded")) }
         return Element("plan", children: children)
     }
 
@@ -63,6 +67,7 @@ package struct WorkerBriefing: Sendable {
         guard element.name == "plan", let secret = element.child("counter-secret"), secret.text.count == 8
         else { return nil }
         counterSecret = secret.text
+        isRecorded = element.child("recorded") != nil
         settings = element.children("set").map {
             (String(decoding: $0.attribute("key") ?? [], as: UTF8.self), $0.string)
         }

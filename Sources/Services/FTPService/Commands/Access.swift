@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import FTPProtocol
 import Logging
@@ -16,9 +17,11 @@ extension ControlSession {
     /// 230, or 530 after a fixed time.
     func pass(_ password: [UInt8]) {
         guard let name = machine.pass() else { return reply(machine.passOutOfOrder) }
+        if worker.recorder?.isRefusing == true { return refuseUnrecorded() }
         if startCustomerSignIn(name, password) { return }
         guard !worker.lockOut.isLocked(name, from: peer.ip, now: worker.loop.now) else {
             log(.warning, "sign-in refused", ["why": "too many wrong passwords from this address"])
+            recordRefusal(name, "too many wrong passwords from this address")
             return refuseLater()
         }
         switch worker.accounts.admit(name: name, password: password, now: worker.time) {
@@ -26,15 +29,33 @@ extension ControlSession {
         case .refused(let why):
             if why == ServedAccounts.wrongPassword { worker.lockOut.failed(name, from: peer.ip, now: worker.loop.now) }
             log(.notice, "sign-in refused", ["why": "\(why)"])
+            recordRefusal(name, why)
             refuseLater()
         }
+    }
+
+    private var place: LoginPlace {
+        LoginPlace(peer: peer.endpoint, service: .ftp, session: name, tls: stream.protection)
+    }
+
+    func recordRefusal(_ name: some Collection<UInt8>, _ why: String) { worker.recorder?.refused(name, why, place) }
+
+    /// 421: nothing begins that could not be recorded.
+    private func refuseUnrecorded() {
+        log(.error, "sign-in refused", ["why": "events cannot be recorded; see the supervisor's lines"])
+        close(Reply(421, "Nothing can be recorded here at present, so nobody is let in; please try again later."))
     }
 
     /// The session is `account`'s from now on; `customer`: who came by their own name.
     func enter(_ account: Account, customer: CustomerName? = nil) {
         guard worker.signedIn(to: account) else {
             log(.notice, "sign-in refused", ["why": "ftp.sessions-per-account"])
+            recordRefusal(account.name, "ftp.sessions-per-account")
             return close(Reply(421, "Too many connections of this account; close one or try later."))
+        }
+        if case .refused = worker.recorder?.signedIn(account.subject(of: nil), place) {
+            worker.signedOut(of: account)
+            return refuseUnrecorded()
         }
         reply(machine.accepted(account))
         var facts: Logger.Metadata = ["tls": "\(stream.protection ?? "none")", "client": "\(machine.client)"]

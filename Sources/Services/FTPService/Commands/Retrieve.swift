@@ -14,6 +14,7 @@ extension ControlSession {
         guard let account, let target = resolve(path) else { return }
         let restart = machine.takeRestart()
         if let refusal = machine.dataRefusal() ?? machine.refusal(of: restart) { return reply(refusal) }
+        if worker.recorder?.isRefusing == true { return reply(Self.cannotRecord) }
         let file: OpenFile
         do throws(SystemError) { file = try openFile(target, path, of: account) } catch { return refuse(target, error) }
         guard let range = restart.resolve(size: file.size) else {
@@ -33,7 +34,7 @@ extension ControlSession {
             size: representation.isVerbatim && machine.mode == .stream ? file.size : nil)
         begin(
             TransferPlan(
-                content: content, opening: opening, file: (target, range.lowerBound),
+                content: content, opening: opening, file: .init(path: target, range: range, size: file.size),
                 expected: representation.isVerbatim ? UInt64(range.count) : nil))
     }
 

@@ -177,8 +177,10 @@ extension ControlSession {
         if running.plan.file != nil, let account {
             transfer.limit = worker.ledger.rateLimit(of: account.id, worker.settings.limits)
         }
+        recordEnd(of: transfer, running)
         worker.ledger.count(.ftpTransfers)
-        if isInline {
+        // What waits for a disk does so on a thread of its own.
+        if isInline, running.record?.isMetered != true {
             running.stage = .inline(transfer)
             transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }
             if transfer.runInline(budget: Int(Self.inlineBytes) + 1) { return }
@@ -187,6 +189,10 @@ extension ControlSession {
     }
 
     private func handOver(_ transfer: Transfer, _ running: RunningTransfer) {
+        guard running.record?.goesOn() ?? true else {
+            transfer.onEnd = { [unowned self] end in transferEnded(transfer, end) }
+            return transfer.refuse("there are too many at once")
+        }
         let thread = worker.leastLoadedDataThread()
         let home = worker.loop.mailbox
         let session = Handoff(self)

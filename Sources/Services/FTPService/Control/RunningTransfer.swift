@@ -10,10 +10,17 @@ struct TransferPlan {
     var content: Transfer.Content
     /// The 150.
     let opening: Reply
-    /// The file's path and where sending starts, for the logs; nil for listings.
-    let file: (path: VirtualPath, offset: UInt64)?
+    /// For the logs; nil for listings.
+    let file: File?
     /// Bytes to come where that is known, to decide whether the control thread sends them itself.
     var expected: UInt64?
+
+    /// A file, and what is to be sent of it.
+    struct File {
+        let path: VirtualPath
+        let range: Range<UInt64>
+        let size: UInt64
+    }
 }
 
 /// A session's transfer from its 150 to its last reply.
@@ -31,7 +38,11 @@ final class RunningTransfer {
     let started: Int64
     /// Whose content it is; for the logs, which come when the session may be gone.
     let account: Account?
+    /// Of the file; looked up when it is first asked for.
+    private(set) lazy var digest = plan.file.flatMap { account?.digest(of: $0.path) }
     var stage = Stage.waitingForClient
+    /// Its place in the journal; nil for what is not recorded.
+    var record: DownloadRecord?
     /// Bytes that the ledger has.
     fileprivate var counted: UInt64 = 0
 
@@ -97,6 +108,7 @@ extension ControlSession {
         case .handshakeFailed: reply(Reply(522, "TLS on the data connection failed; PROT P is in force."))
         case .notResumed: reply(Reply(522, "The data connection must resume the TLS session of this connection."))
         case .unreadable: reply(Reply(451, "The file cannot be read; transfer aborted."))
+        case .unrecorded: reply(Self.cannotRecord)
         case .aborted: reply(Reply(426, "Transfer aborted."))
         }
         over(running)
@@ -134,7 +146,10 @@ extension ControlSession {
     func countProgress() {
         guard let running else { return }
         switch running.stage {
-        case .onThread(let transfer, _), .inline(let transfer): countBytes(running, transfer)
+        case .onThread(let transfer, _), .inline(let transfer):
+            countBytes(running, transfer)
+            // What TLS it has is the data thread's to know.
+            running.record?.progressed(sent: transfer.progress.bytes, tls: nil)
         case .waitingForClient, .connecting, .over: break
         }
     }
@@ -169,18 +184,60 @@ extension ControlSession {
 
     private func record(_ running: RunningTransfer, _ transfer: Transfer, _ end: Transfer.End) {
         guard let file = running.plan.file else { return }
-        let elapsed = SystemClock.monotonic() - running.started
-        var event = TransferEvent(
-            finished: worker.time, nanoseconds: elapsed, service: .ftp, session: name, peer: peer.endpoint,
-            account: running.account?.id.text ?? "", path: file.path.bytes, offset: file.offset,
-            bytes: transfer.progress.bytes, isComplete: end == .complete,
-            isASCII: machine.representation.kind == .ascii)
+        var event = event(of: running, file)
+        event.finished = worker.time
+        event.nanoseconds = SystemClock.monotonic() - running.started
+        event.bytes = transfer.progress.bytes
+        event.isComplete = end == .complete
         if end != .complete { event.end = "\(end)" }
-        if case .deflate = machine.mode { event.isDeflated = true }
-        if let tls = transfer.stream.tls {
-            event.tls = .init(protection: transfer.stream.protection ?? "-", isResumed: tls.resumption == .ownSession)
-        }
-        if worker.log.logger.logLevel <= .info { event.digest = running.account?.digest(of: file.path) }
+        event.tls = transfer.tlsFacts
+        running.record?.end(sent: event.bytes, tls: event.tls, why: event.end)
+        if worker.log.logger.logLevel <= .info { event.digest = running.digest }
         worker.log.record(event)
+    }
+
+    /// The transfer as it begins.
+    private func event(of running: RunningTransfer, _ file: TransferPlan.File) -> TransferEvent {
+        var event = TransferEvent(
+            finished: worker.time, nanoseconds: 0, service: .ftp, session: name, peer: peer.endpoint,
+            account: running.account?.id.text ?? "", path: file.path.bytes, offset: file.range.lowerBound, bytes: 0,
+            isComplete: false, isASCII: machine.representation.kind == .ascii)
+        event.size = file.size
+        if case .deflate = machine.mode { event.isDeflated = true }
+        return event
+    }
+
+    // MARK: Journal
+
+    /// The last byte of a file waits for its record.
+    func recordEnd(of transfer: Transfer, _ running: RunningTransfer) {
+        guard let recorder = worker.recorder, let file = running.plan.file, let account = running.account else {
+            return
+        }
+        var event = event(of: running, file)
+        event.digest = running.digest
+        let record = DownloadRecord(
+            event, of: account.subject(of: file.path), ranges: [file.range], isMetered: account.isMetered,
+            recorder: recorder)
+        running.record = record
+        transfer.settle = { transfer, bytes in
+            let waiting = Handoff(transfer)
+            let mailbox = transfer.mailbox
+            return record.complete(bytes: bytes, tls: transfer.tlsFacts) { failure in
+                mailbox?.post { _ in waiting.value.settled(failure) }
+            }
+        }
+    }
+
+    /// 451: the journal takes nothing new.
+    static var cannotRecord: Reply {
+        Reply(451, "Downloads cannot be recorded at present, so none is made; please try again later.")
+    }
+}
+
+extension Transfer {
+    /// For logs and records.
+    fileprivate var tlsFacts: TransferEvent.TLS? {
+        stream.tls.map { .init(protection: stream.protection ?? "-", isResumed: $0.resumption == .ownSession) }
     }
 }

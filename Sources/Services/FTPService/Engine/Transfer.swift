@@ -29,6 +29,8 @@ package final class Transfer: PollLoop.Source {
         case notResumed
         /// The file could not be read to its end.
         case unreadable(String)
+        /// Its record could not be written, so its last byte did not go out.
+        case unrecorded(String)
         /// ABOR, a kick, an expired account.
         case aborted
     }
@@ -50,13 +52,16 @@ package final class Transfer: PollLoop.Source {
         }
     }
 
-    private enum Phase { case handshake, sending, finishing, ended }
+    private enum Phase { case handshake, sending, settling, finishing, ended }
 
     package let stream: ByteStream
     private var content: Content
     private let demand: Demand
     /// Called once, on the thread of the loop that runs the transfer then.
     package var onEnd: (End) -> Void = { _ in }
+    /// Asked once, before the last byte goes out, with the bytes that will have been sent then; ``settled(_:)`` follows
+    /// what is pending, on the loop's thread. Everything else is sent before.
+    package var settle: ((Transfer, UInt64) -> Settlement)?
     private var phase = Phase.handshake
     private var buffer: [UInt8] = []
     private var bufferStart = 0
@@ -127,12 +132,27 @@ package final class Transfer: PollLoop.Source {
 
     package func abort() { end(.aborted) }
 
+    /// It cannot be recorded, so it goes no further.
+    package func refuse(_ why: String) { end(.unrecorded(why)) }
+
     /// Bytes sent in one go before other transfers of the same thread get their turn.
     private static let slice = 1 << 20
     private static let chunk = 64 * 1_024
     /// What making a piece counts as, in bytes sent: a listing that shows little and a file that compresses well are
     /// much work for few bytes.
     private static let workOfOnePiece = 256 * 1_024
+
+    /// What ``settle`` waited for is done: nil, or why the last byte must not go out.
+    package func settled(_ failure: String?) {
+        guard phase == .settling else { return }
+        if let failure { return end(.unrecorded(failure)) }
+        settle = nil
+        phase = .sending
+        ready(.output)
+    }
+
+    /// For ``settled(_:)``; nil while nobody runs it but its caller.
+    package var mailbox: Mailbox? { loop?.mailbox }
 
     /// Goes on until the budget is used up or the socket is full; returns what to wait for.
     private func advance(budget: Int) -> Readiness {
@@ -144,9 +164,10 @@ package final class Transfer: PollLoop.Source {
             case .sending:
                 guard budget > 0 else { return .output }
                 guard let allowed = allowance(budget) else { return loop == nil ? .output : [] }
+                guard maySendLast() else { return [] }
                 outcome = sendSome(allowed)
             case .finishing: outcome = stream.finish()
-            case .ended: return []
+            case .settling, .ended: return []
             }
             switch outcome {
             case .bytes(let count):
@@ -181,9 +202,9 @@ package final class Transfer: PollLoop.Source {
         case .sending:
             progress.add(count)
             limit?.sent(count)
-            if isExhausted, bufferStart == buffer.count { phase = .finishing }
+            if isExhausted, bufferStart == buffer.count, settle == nil { phase = .finishing }
         case .finishing: end(.complete)
-        case .ended: break
+        case .settling, .ended: break
         }
     }
 
@@ -201,6 +222,40 @@ package final class Transfer: PollLoop.Source {
         callback(how)
     }
 
+    // MARK: The last byte
+
+    /// What fits into any socket's buffer at once is its own last byte: one write for a small file.
+    private static let small = 16_384
+
+    private func tail(_ range: Range<UInt64>) -> UInt64 { range.count <= Self.small ? UInt64(range.count) : 1 }
+
+    /// Bytes of the buffer that may not go out yet.
+    private var held: Int { settle == nil ? 0 : 1 }
+
+    /// Bytes left, if nothing is left but the last of them.
+    private var last: UInt64? {
+        switch content {
+        case .file(_, let range):
+            let left = range.upperBound - position
+            return left <= tail(range) ? left : nil
+        case .translated, .bytes, .produced:
+            let left = buffer.count - bufferStart
+            return isExhausted && left <= 1 ? UInt64(left) : nil
+        }
+    }
+
+    private func maySendLast() -> Bool {
+        guard let settle, let last else { return true }
+        switch settle(self, progress.bytes + last) {
+        case .settled:
+            self.settle = nil
+            return true
+        case .pending: phase = .settling
+        case .failed(let why): end(.unrecorded(why))
+        }
+        return false
+    }
+
     // MARK: Content
 
     /// More than a few records.
@@ -213,15 +268,26 @@ package final class Transfer: PollLoop.Source {
     }
 
     private func sendSome(_ budget: Int) -> ByteStream.Outcome {
-        if bufferStart < buffer.count { return sendBuffered(budget) }
+        if bufferStart < buffer.count - held { return sendBuffered(budget) }
         switch content {
         case .file(let file, let range): return sendFile(file, range, budget)
         case .bytes(let bytes):
             guard !bytes.isEmpty else { return exhaust() }
             buffer = bytes
             isExhausted = true
+            return sendBuffered(budget)
+        case .translated, .produced: return sendMore(budget)
+        }
+    }
+
+    /// The next piece of what is made on the way, behind the byte that was held.
+    private func sendMore(_ budget: Int) -> ByteStream.Outcome {
+        buffer.removeFirst(bufferStart)
+        bufferStart = 0
+        if isExhausted { return .bytes(0) }
+        switch content {
+        case .file, .bytes: break
         case .translated(let file, var translation):
-            buffer.removeAll(keepingCapacity: true)
             do throws(SystemError) {
                 isExhausted = try !translation.fill(&buffer, from: file, at: &position, about: Self.chunk)
             } catch {
@@ -230,15 +296,13 @@ package final class Transfer: PollLoop.Source {
             }
             content = .translated(file, translation)
         case .produced(let producer):
-            buffer.removeAll(keepingCapacity: true)
             work += Self.workOfOnePiece
             do throws(SystemError) { isExhausted = try !producer.produce(into: &buffer) } catch {
                 end(.unreadable(error.description))
                 return .bytes(0)
             }
         }
-        bufferStart = 0
-        return buffer.isEmpty ? .bytes(0) : sendBuffered(budget)
+        return buffer.count <= held ? .bytes(0) : sendBuffered(budget)
     }
 
     private func exhaust() -> ByteStream.Outcome {
@@ -248,7 +312,7 @@ package final class Transfer: PollLoop.Source {
 
     private func sendBuffered(_ budget: Int) -> ByteStream.Outcome {
         let outcome = buffer.withUnsafeBytes {
-            stream.write(UnsafeRawBufferPointer(rebasing: $0[bufferStart...].prefix(budget)))
+            stream.write(UnsafeRawBufferPointer(rebasing: $0[bufferStart..<($0.count - held)].prefix(budget)))
         }
         if case .bytes(let count) = outcome { bufferStart += count }
         return outcome
@@ -257,7 +321,7 @@ package final class Transfer: PollLoop.Source {
     private func sendFile(_ file: OpenFile, _ range: Range<UInt64>, _ budget: Int) -> ByteStream.Outcome {
         let left = range.upperBound - position
         guard left > 0 else { return exhaust() }
-        let wanted = Int(min(left, UInt64(budget)))
+        let wanted = Int(min(left - (settle == nil ? 0 : tail(range)), UInt64(budget)))
         guard stream.canSendFile else { return encryptFile(file, min(wanted, Self.chunk)) }
         let outcome = stream.send(file: file.descriptor, offset: position, count: wanted)
         if case .bytes(let count) = outcome {

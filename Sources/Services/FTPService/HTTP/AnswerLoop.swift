@@ -7,6 +7,8 @@ protocol AnswerLoop: AnyObject {
     func after(_ nanoseconds: Int64, _ body: @escaping () -> Void)
     /// Calls `body` when what is at hand is done.
     func soon(_ body: @escaping () -> Void)
+    /// Has any thread call something on this loop.
+    var fromElsewhere: @Sendable (@escaping @Sendable () -> Void) -> Void { get }
     /// Has a thread that may wait for a disk do `work`, then calls `done`; with nil when that failed.
     func away<Result: Sendable>(
         _ work: @escaping @Sendable () throws -> Result, _ done: @escaping (Result?) -> Void)
@@ -20,6 +22,10 @@ final class ChannelLoop: AnswerLoop {
     init(_ loop: any NIOCore.EventLoop, _ pool: NIOThreadPool) {
         self.loop = loop
         self.pool = pool
+    }
+
+    var fromElsewhere: @Sendable (@escaping @Sendable () -> Void) -> Void {
+        { [loop] body in loop.execute(body) }
     }
 
     func after(_ nanoseconds: Int64, _ body: @escaping () -> Void) {
@@ -58,6 +64,10 @@ final class SocketLoop: AnswerLoop {
         let due = waiting
         waiting = []
         for body in due { body() }
+    }
+
+    var fromElsewhere: @Sendable (@escaping @Sendable () -> Void) -> Void {
+        { [mailbox = loop.mailbox] body in mailbox.post { _ in body() } }
     }
 
     private final class Alarm: PollLoop.Source {

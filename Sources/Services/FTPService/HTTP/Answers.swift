@@ -21,6 +21,7 @@ extension Exchange {
             if error == .malformed { endAfterThis() }
             return refuse(error == .malformed ? 400 : 404, request)
         }
+        if desk.recorder?.isRefusing == true { return refuseUnrecorded(request) }
         guard let account = signIn(request, target) else { return }
         do {
             if let recent = desk.recent.file(target.path, of: account, now: desk.time),
@@ -86,11 +87,13 @@ extension Exchange {
             response.fields.append(field)
             response.fieldText = nil
         }
-        if request.method == .get, let first = answer.firstRange {
+        let ranges = answer.ranges
+        if request.method == .get, !ranges.isEmpty {
             response.body = source
             response.body.pieces = answer.body.map(BodyPump.Piece.init)
             response.download = Download(
-                account: account, path: target.path, offset: first.lowerBound, digest: facts.digest)
+                account: account, path: target.path, ranges: ranges, size: facts.size,
+                digest: facts.digest)
         }
         serve(response, account, request)
     }
@@ -181,6 +184,13 @@ extension Exchange {
             case .draining: (503, "The server is about to be serviced; please try again soon.")
             }
         refuse(status, request, [("retry-after", "30")], sentence: sentence)
+    }
+
+    /// Nothing begins that could not be recorded.
+    func refuseUnrecorded(_ request: DownloadRequest) {
+        refuse(
+            503, request, [("retry-after", "30")],
+            sentence: "Nothing can be recorded here at present, so nothing is sent; please try again later.")
     }
 
     /// Any answer that is one short sentence: a page where a browser asks.

@@ -59,6 +59,12 @@ final class BodyPump {
     private let content: [UInt8]?
     private var pieces: ArraySlice<Piece>
     private var onEnd: ((_ sent: Int, _ isComplete: Bool) -> Void)?
+    /// Asked once, before the last byte goes out, with the bytes of files that will have been sent then; what is pending
+    /// calls its closure, from any thread, with nil or with why the last byte must not go.
+    private var settle: Settle?
+    /// Parts left, the last byte among them, when it is asked.
+    private let settledParts: Int
+    private var total = 0
     private let rate: HTTPSConnection.Rate?
     private let connection: HTTPSConnection
     /// A chunk is being read, or the rate is used up.
@@ -69,17 +75,54 @@ final class BodyPump {
     /// Bytes of files that the kernel has taken.
     private(set) var sent = 0
 
+    typealias Settle = (_ bytes: Int, _ done: @escaping @Sendable (String?) -> Void) -> Settlement
+    /// An answer that fits into any socket's buffer at once is its own last byte: one write for a small file.
+    private static let small = 16_384
+
     init(
         _ source: Source, on wire: any AnswerWire, rate: HTTPSConnection.Rate?,
-        connection: HTTPSConnection, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
+        connection: HTTPSConnection, settle: Settle? = nil, onEnd: @escaping (_ sent: Int, _ isComplete: Bool) -> Void
     ) {
         self.wire = wire
         self.rate = rate
         self.connection = connection
         file = source.file
         content = source.content
-        pieces = source.pieces.filter(\.isThere)[...]
+        self.settle = settle
+        var pieces = source.pieces.filter(\.isThere)
+        if settle == nil || pieces.reduce(0, { $0 + $1.count }) <= Self.small {
+            settledParts = pieces.count
+        } else {
+            pieces += pieces.removeLast().withLastByteApart
+            settledParts = 1
+        }
+        self.pieces = pieces[...]
+        total = pieces.reduce(0) { $0 + $1.fileBytes }
         self.onEnd = onEnd
+    }
+
+    /// Whether the next piece may go out: the last byte waits for its record, and for all that comes before it.
+    private func maySendNext() -> Bool {
+        guard let settle, pieces.count <= settledParts else { return true }
+        guard outstanding == 0 else { return false }
+        let post = wire.loop.fromElsewhere
+        let me = Handoff(self)
+        switch settle(total, { failure in post { me.value.settled(failure) } }) {
+        case .settled:
+            self.settle = nil
+            return true
+        case .pending: isWaiting = true
+        case .failed: end(isComplete: false)
+        }
+        return false
+    }
+
+    private func settled(_ failure: String?) {
+        isWaiting = false
+        guard onEnd != nil else { return }
+        guard failure == nil else { return end(isComplete: false) }
+        settle = nil
+        go()
     }
 
     /// Goes on as far as it can.
@@ -91,6 +134,7 @@ final class BodyPump {
         while onEnd != nil, !isWaiting, !sentLast, outstanding < 2, wire.isWritable || outstanding == 0,
             !wire.isPausing
         {
+            guard maySendNext() else { break }
             switch pieces.popFirst() {
             case nil: write(wire.buffer(0), counts: 0)
             case .bytes(let bytes):
@@ -227,6 +271,26 @@ extension BodyPump.Piece {
         case .bytes(let bytes): !bytes.isEmpty
         case .file(let range): !range.isEmpty
         case .listing: true
+        }
+    }
+
+    /// Bytes; of a listing nobody knows.
+    fileprivate var count: Int {
+        switch self {
+        case .bytes(let bytes): bytes.count
+        case .file(let range): range.count
+        case .listing: 0
+        }
+    }
+
+    fileprivate var fileBytes: Int { if case .file(let range) = self { range.count } else { 0 } }
+
+    fileprivate var withLastByteApart: [Self] {
+        switch self {
+        case .bytes(let bytes) where bytes.count > 1: [.bytes(bytes.dropLast()), .bytes(bytes.suffix(1))]
+        case .file(let range) where range.count > 1:
+            [.file(range.dropLast()), .file(range.suffix(1))]
+        default: [self]
         }
     }
 }

@@ -14,6 +14,8 @@ final class DownloadDesk {
     var settings: HTTPSSettings
     let accounts: ServedAccounts
     let ledger: Ledger
+    /// nil: nothing is recorded.
+    let recorder: Recorder?
     let log: WorkerLog
     let loop: any AnswerLoop
     private let worker: Int
@@ -41,13 +43,14 @@ final class DownloadDesk {
     private static let mostTurnedAway = 256
 
     init(
-        worker: Int, settings: HTTPSSettings, accounts: ServedAccounts, ledger: Ledger, log: WorkerLog,
-        listings: ListingCache, population: Population, loop: any AnswerLoop
+        worker: Int, settings: HTTPSSettings, accounts: ServedAccounts, ledger: Ledger, recorder: Recorder?,
+        log: WorkerLog, listings: ListingCache, population: Population, loop: any AnswerLoop
     ) {
         self.worker = worker
         self.settings = settings
         self.accounts = accounts
         self.ledger = ledger
+        self.recorder = recorder
         self.log = log
         self.listings = listings
         self.population = population
@@ -78,7 +81,10 @@ final class DownloadDesk {
         for connection in connections.values {
             if isDraining, connection.isFinished { connection.close() }
             connection.endIfIdle(settings)
-            for answer in connection.answers { answer.checkAccount(now: time) }
+            for answer in connection.answers {
+                answer.countProgress()
+                answer.checkAccount(now: time)
+            }
         }
     }
 

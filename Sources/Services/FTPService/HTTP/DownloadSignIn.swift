@@ -1,3 +1,4 @@
+import Events
 import FFSModel
 import FTPProtocol
 import HTTPDownload
@@ -54,10 +55,13 @@ extension Exchange {
         }
         switch admission {
         case .admitted(let account):
+            guard greet(account, request) else {
+                refuseUnrecorded(request)
+                return nil
+            }
             if let field = request.authorization {
                 connection.admitted = AdmittedLogin(account, field, desk, from: connection.address)
             }
-            greet(account, request)
             return account
         case .refused(let reason): refuseLater(proof, reason, request, target)
         }
@@ -77,13 +81,21 @@ extension Exchange {
         return admission
     }
 
-    private func greet(_ account: Account, _ request: DownloadRequest) {
-        guard connection.greets(account.id) else { return }
+    /// False when the journal does not take it.
+    private func greet(_ account: Account, _ request: DownloadRequest) -> Bool {
+        guard !connection.hasGreeted(account.id) else { return true }
+        if case .refused = desk.recorder?.signedIn(account.subject(of: nil), place) { return false }
+        connection.greets(account.id)
         desk.ledger.count(.httpsSignIns)
         var metadata = connection.metadata(account.id)
         metadata["tls"] = "\(connection.protection ?? "-")"
         metadata["client"] = "\(printable(request.userAgent.prefix(64)))"
         desk.log.logger.info("signed in", metadata: metadata)
+        return true
+    }
+
+    private var place: LoginPlace {
+        LoginPlace(peer: connection.peer, service: .https, session: connection.name, tls: connection.protection)
     }
 
     private func refuseLater(
@@ -93,6 +105,7 @@ extension Exchange {
         var metadata = connection.metadata(target.account)
         metadata["why"] = "\(reason)"
         desk.log.logger.notice("sign-in refused", metadata: metadata)
+        desk.recorder?.refused(target.account.text.utf8, reason, place)
         connection.failed()
         later(Self.refusalTime) { [self] in
             // A link's owner has no password to type; a cookie's may have.

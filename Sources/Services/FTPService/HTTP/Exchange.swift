@@ -29,14 +29,20 @@ final class Exchange {
         let account: Account
         let path: VirtualPath
         /// The first byte of the file that is sent.
-        let offset: Int
+        var offset: Int { ranges[0].lowerBound }
+        /// What is sent of the file; several for an answer with several parts, never none.
+        let ranges: [Range<Int>]
+        let size: Int
         let digest: ContentDigest?
         fileprivate(set) var pump: BodyPump?
+        /// Its place in the journal; nil: nothing is recorded.
+        fileprivate(set) var record: DownloadRecord?
 
-        init(account: Account, path: VirtualPath, offset: Int, digest: ContentDigest?) {
+        init(account: Account, path: VirtualPath, ranges: [Range<Int>], size: Int, digest: ContentDigest?) {
             self.account = account
             self.path = path
-            self.offset = offset
+            self.ranges = ranges
+            self.size = size
             self.digest = digest
         }
 
@@ -131,16 +137,50 @@ final class Exchange {
             AnswerHead(
                 status: response.status, fields: response.fields, fieldText: response.fieldText,
                 isOpenEnded: response.isOpenEnded))
+        var download = response.download
+        let record = download.flatMap(newRecord)
+        download?.record = record
         let pump = BodyPump(
             response.body, on: wire, rate: response.account.flatMap(connection.rate),
-            connection: connection
+            connection: connection, settle: settle(download)
         ) { [self] _, isComplete in ended(isComplete) }
-        var download = response.download
         download?.pump = pump
         connection.began(self)
         if download != nil { desk.ledger.count(.httpsTransfers) }
         state = .answering(Answer(pump: pump, account: response.account, download: download))
         pump.go()
+        // It is not over at once: should this process die, the supervisor records it.
+        if case .answering(let answer?) = state, answer.pump === pump, record?.goesOn() == false {
+            pump.end(isComplete: false)
+        }
+    }
+
+    // MARK: Journal
+
+    private func newRecord(_ download: Download) -> DownloadRecord? {
+        desk.recorder.map { recorder in
+            DownloadRecord(
+                event(of: download), of: download.account.subject(of: download.path),
+                ranges: download.ranges.map { UInt64($0.lowerBound)..<UInt64($0.upperBound) },
+                isMetered: download.account.isMetered, recorder: recorder)
+        }
+    }
+
+    /// The last byte of a file waits for its record.
+    private func settle(_ download: Download?) -> BodyPump.Settle? {
+        guard let record = download?.record else { return nil }
+        let tls = tlsFacts
+        return { bytes, done in record.complete(bytes: UInt64(bytes), tls: tls, synced: done) }
+    }
+
+    private var tlsFacts: TransferEvent.TLS? {
+        connection.protection.map { .init(protection: $0, isResumed: connection.isResumed) }
+    }
+
+    /// Once a second while an answer runs.
+    func countProgress() {
+        guard let download else { return }
+        download.record?.progressed(sent: UInt64(download.sent), tls: tlsFacts)
     }
 
     /// The last byte was taken, or the client is gone.
@@ -157,14 +197,23 @@ final class Exchange {
     private func record(_ download: Download, _ isComplete: Bool) {
         desk.ledger.count(.httpsTransfers, by: -1)
         desk.ledger.count(isComplete ? .httpsComplete : .httpsBroken)
-        desk.record(
-            TransferEvent(
-                finished: desk.time, nanoseconds: download.nanoseconds, service: .https,
-                session: connection.name,
-                peer: connection.peer, account: download.account.id.text, path: download.path.bytes,
-                offset: UInt64(download.offset), bytes: UInt64(download.sent), isComplete: isComplete,
-                tls: connection.protection.map { .init(protection: $0, isResumed: connection.isResumed) },
-                digest: download.digest))
+        var event = event(of: download)
+        event.nanoseconds = download.nanoseconds
+        event.bytes = UInt64(download.sent)
+        event.isComplete = isComplete
+        event.tls = tlsFacts
+        let why = isComplete ? nil : isGone ? "closed by the client" : "the answer was broken off"
+        download.record?.end(sent: event.bytes, tls: event.tls, why: why)
+        desk.record(event)
+    }
+
+    private func event(of download: Download) -> TransferEvent {
+        var event = TransferEvent(
+            finished: desk.time, nanoseconds: 0, service: .https, session: connection.name, peer: connection.peer,
+            account: download.account.id.text, path: download.path.bytes, offset: UInt64(download.offset), bytes: 0,
+            isComplete: false, digest: download.digest)
+        event.size = UInt64(download.size)
+        return event
     }
 
     // MARK: The account's end

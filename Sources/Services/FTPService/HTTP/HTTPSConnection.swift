@@ -119,8 +119,10 @@ final class HTTPSConnection: ListedSession {
 
     // MARK: Accounts
 
-    /// True the first time that `account` is used here.
-    func greets(_ account: AccountID) -> Bool { greeted.insert(account).inserted }
+    /// Whether `account` was used here before.
+    func hasGreeted(_ account: AccountID) -> Bool { greeted.contains(account) }
+
+    func greets(_ account: AccountID) { greeted.insert(account) }
 
     /// A wrong password or link.
     func failed() {

@@ -32,7 +32,7 @@ package final class HTTPSService: Sendable {
     ///   - listings: shared with the FTP side.
     package init(
         worker: Int, settings: HTTPSSettings, area: consuming Descriptor, tls: TLSContext,
-        ledger: Ledger,
+        ledger: Ledger, recorder: Recorder? = nil,
         log: sending WorkerLog, listings: ListingCache = ListingCache()
     ) throws {
         pool.start()
@@ -43,7 +43,8 @@ package final class HTTPSService: Sendable {
         channels = try loop.submit {
             let (accounts, log) = second.value
             let desk = DownloadDesk(
-                worker: worker, settings: settings, accounts: accounts, ledger: ledger, log: log,
+                worker: worker, settings: settings, accounts: accounts, ledger: ledger,
+                recorder: recorder, log: log,
                 listings: listings,
                 population: population, loop: ChannelLoop(loop, pool))
             let bound = NIOLoopBound(desk, eventLoop: loop)
@@ -56,7 +57,8 @@ package final class HTTPSService: Sendable {
         (mailbox, sockets) = try Self.start { loop in
             let (accounts, log) = parts.value
             return DownloadDesk(
-                worker: worker, settings: settings, accounts: accounts, ledger: ledger, log: log,
+                worker: worker, settings: settings, accounts: accounts, ledger: ledger,
+                recorder: recorder, log: log,
                 listings: listings,
                 population: population, loop: SocketLoop(loop, pool))
         }

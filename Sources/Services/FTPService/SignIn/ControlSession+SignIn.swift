@@ -50,11 +50,13 @@ extension ControlSession {
             // Another answer to who is locked out would tell accounts, whose lock-out is this daemon's own, from customers.
             let why = answer == .refused ? "refused by ffsauthd" : "locked out by ffsauthd"
             log(.notice, "sign-in refused", ["why": "\(why)", "customer": "\(customer)"])
+            recordRefusal(customer.description.utf8, why)
             // Counted from PASS like any other refusal.
             let elapsed = worker.loop.second - begun
             refuseLater(in: Int(Self.refusalStep - elapsed % Self.refusalStep))
         case .nothing:
             log(.notice, "sign-in refused", ["why": "entitled to nothing", "customer": "\(customer)"])
+            recordRefusal(customer.description.utf8, "entitled to nothing")
             close(Reply(530, "There is nothing for you to fetch at present; ask whoever gave you your password."))
         case .busy: close(Reply(421, "Too many people sign in just now; please try again in a minute."))
         case .unavailable:

@@ -156,6 +156,15 @@ package struct FTPDaemon: Daemon {
                 _ = try Descriptor.open(CPath(configuration[Options.Staging.accounts]), [.read, .directory])
             } catch { throw error.failure("cannot open the account area, staging.accounts", .configuration) }
         }
+        let journals = configuration[Options.Pipeline.journals]
+        if !journals.isEmpty {
+            look(Options.Pipeline.journals.key, journals) { () throws(Failure) in
+                do throws(SystemError) { _ = try Descriptor.open(CPath(journals), [.read, .directory]) } catch {
+                    throw error.failure(
+                        "cannot open \(Options.Pipeline.journals.key); install.sh install makes it", .configuration)
+                }
+            }
+        }
         look("ftp.user", configuration[Options.FTP.user]) { () throws(Failure) in _ = try identity(configuration) }
         look("ftp.*", "addresses, limits and lists are understood") { () throws(Failure) in
             _ = try FTPSettings(try settled(configuration), hasTLS: true)

@@ -10,8 +10,9 @@ import Tobj
 /// Workers come in generations. A restart starts the next generation, and only when all of it serves does the one
 /// before stop admitting; both share the listeners, so no connection is refused meanwhile.
 final class Supervisor {
-    /// Starts a worker's process: its column, its end of the channel, and its transfer log.
-    typealias Launch = (Int, Int32, LentDescriptor?) throws(SystemError) -> ChildProcess
+    /// Starts a worker's process: its column, its end of the channel, its transfer log, and where it notes what it has under
+    /// way.
+    typealias Launch = (Int, Int32, LentDescriptor?, SharedMemory) throws(SystemError) -> ChildProcess
 
     let loop: PollLoop
     private let launch: Launch
@@ -38,6 +39,8 @@ final class Supervisor {
     private var isHolding = false
     /// Customers' own names.
     private let gate: GateKeeper
+    /// nil: nothing is recorded.
+    private let journals: JournalKeeper?
     private var onReady: ((Failure?) -> Void)?
     /// The second at which a generation that does not serve is given up.
     private var readyBy = Int64.max
@@ -66,8 +69,10 @@ final class Supervisor {
 
     init(
         loop: PollLoop, counters: SharedCounters, metrics: WorkerMetrics, count: Int, plan: WorkerBriefing,
-        transferLog: LentDescriptor?, gate: GateKeeper, patience: Patience, log: Logger, launch: @escaping Launch
+        transferLog: LentDescriptor?, gate: GateKeeper, journals: JournalKeeper? = nil, patience: Patience,
+        log: Logger, launch: @escaping Launch
     ) {
+        self.journals = journals
         self.launch = launch
         self.transferLog = transferLog
         self.patience = patience
@@ -78,6 +83,7 @@ final class Supervisor {
         self.count = count
         self.plan = plan
         self.plan.ticketKeys = ticketKeys.keys
+        self.plan.isRecorded = journals != nil
         turnKeysAt = loop.second + Int64(patience.ticketKey)
         self.log = log
         loop.everySecond = { [unowned self] in everySecond() }
@@ -114,8 +120,10 @@ final class Supervisor {
         counters.clear(column: column, lasting: Statistic.lasting)
         do throws(SystemError) {
             let pair = try Descriptor.socketPair()
-            let process = try launch(column, pair.second.rawValue, transferLog)
-            let child = WorkerChild(column: column, generation: generation, process: process, startedAt: loop.second)
+            let running = try SharedMemory(size: RunningTable.size)
+            let process = try launch(column, pair.second.rawValue, transferLog, running)
+            let child = WorkerChild(
+                column: column, generation: generation, process: process, running: running, startedAt: loop.second)
             child.channel = try WorkerChannel(
                 pair.takeFirst(), framer: ChannelFramer(longest: ChannelFramer.fromWorkers), loop: loop
             ) { [unowned self, unowned child] message in
@@ -125,6 +133,7 @@ final class Supervisor {
             }
             children.append(child)
             child.channel?.send(.plan(plan))
+            if plan.isRecorded { giveSegment(to: child) }
             if isHolding { child.channel?.send(.hold(true)) }
         } catch {
             log.error("a worker cannot be started", metadata: ["cause": "\(error)"])
@@ -143,8 +152,24 @@ final class Supervisor {
             child.askedAt = nil
             take(answer, number, child)
         case .signIn(let request): gate.ask(request, from: child)
-        case .plan, .drain, .hold, .transferLog, .ask, .signedIn, .gatePlan, .relay: break
+        case .wantsSegment: if !child.wantsSegment { giveSegment(to: child) }
+        case .segmentTaken(let id): segmentTaken(id, by: child)
+        case .plan, .drain, .hold, .transferLog, .ask, .signedIn, .gatePlan, .relay, .segment: break
         }
+    }
+
+    /// The worker's next segment, or word that it comes later. A worker holds two at most, whatever it says.
+    private func giveSegment(to child: WorkerChild) {
+        guard let journals, child.segments.count < 2 else { return }
+        let segment = journals.next(child.column)
+        if let segment { child.segments.append(segment) }
+        if segment != nil || !child.wantsSegment { child.channel?.send(.segment(segment?.file)) }
+        child.wantsSegment = segment == nil
+    }
+
+    private func segmentTaken(_ id: ID128, by child: WorkerChild) {
+        guard child.segments.count > 1, child.segments[0].id == id else { return }
+        journals?.seal(child.segments.removeFirst(), child.column)
     }
 
     private func ready(_ child: WorkerChild, _ confinement: Confinement) {
@@ -173,6 +198,7 @@ final class Supervisor {
         children.removeAll { $0 === child }
         for number in questions.keys { take(nil, number, child) }
         let end = child.reap()
+        journals?.bury(child.column, child.segments, running: child.running)
         counters.clear(column: child.column, lasting: Statistic.lasting)
         let expected = isDraining || child.killAt != nil
         if !expected || end != .exited(0) {
@@ -254,6 +280,8 @@ final class Supervisor {
             kill(child)
         }
         gate.everySecond()
+        for child in children where child.wantsSegment { giveSegment(to: child) }
+        journals?.everySecond()
         guard !isDraining, let spawnAt, spawnAt <= loop.second else { return }
         spawnMissing()
     }
@@ -265,6 +293,7 @@ final class Supervisor {
     func reload(_ plan: WorkerBriefing, transferLog: LentDescriptor?, _ gatePlan: GateBriefing?) {
         self.plan = plan
         self.plan.ticketKeys = ticketKeys.keys
+        self.plan.isRecorded = journals != nil
         self.transferLog = transferLog
         gate.reload(gatePlan)
         for child in children {

@@ -66,7 +66,7 @@ struct SupervisorResources {
 
     /// Starts a worker process whose channel's end is `channel`.
     func launch(
-        _ column: Int, channel: Int32, transferLog: LentDescriptor?, counters: SharedCounters,
+        _ column: Int, channel: Int32, transferLog: LentDescriptor?, counters: SharedCounters, running: SharedMemory,
         identity: (user: UInt32, group: UInt32)?
     ) throws(SystemError) -> ChildProcess {
         let arguments = WorkerProcess.Arguments(
@@ -78,7 +78,8 @@ struct SupervisorResources {
             + ["LD_LIBRARY_PATH"].compactMap { name in environmentVariable(name).map { "\(name)=\($0)" } }
         return try ChildProcess.spawn(
             arguments: ["ffsftpd"] + arguments.words, environment: environment,
-            descriptors: [channel, area.number, transferLog?.number ?? null.rawValue, counters.number]
-                + listeners.map { $0.socket.number })
+            descriptors: [
+                channel, area.number, transferLog?.number ?? null.rawValue, counters.number, running.number,
+            ] + listeners.map { $0.socket.number })
     }
 }

@@ -34,6 +34,8 @@ package final class SupervisorService: BindingService {
     /// Opens everything and starts the workers; throws ``Failure`` when one cannot serve.
     package func bind() async throws {
         _ = raiseDescriptorLimit()
+        let journals = JournalKeeper(configuration, log: logger)
+        try journals?.open()
         let plan = try FTPDaemon.plan(configuration, counterSecret: counterSecret)
         let resources = try SupervisorResources(configuration, hasTLS: !plan.certificates.isEmpty)
         let counters = try SharedCounters(secret: plan.counterSeed)
@@ -51,11 +53,12 @@ package final class SupervisorService: BindingService {
         self.metrics.withLock { $0 = metrics }
         let made = Supervisor(
             loop: loop, counters: counters, metrics: metrics, count: count, plan: plan,
-            transferLog: resources.transferLog, gate: gate,
+            transferLog: resources.transferLog, gate: gate, journals: journals,
             patience: .init(drain: configuration[Options.Common.drainSeconds]), log: logger
-        ) { column, channel, transferLog throws(SystemError) in
+        ) { column, channel, transferLog, running throws(SystemError) in
             try resources.launch(
-                column, channel: channel, transferLog: transferLog, counters: counters, identity: identity)
+                column, channel: channel, transferLog: transferLog, counters: counters, running: running,
+                identity: identity)
         }
         mailbox.withLock { $0 = loop.mailbox }
         let handoff = Handoff(made)

@@ -17,8 +17,15 @@ final class WorkerChild {
     var askedAt: Int64?
     /// The second at which a drained worker is ended.
     var killAt: Int64?
+    /// What it has under way.
+    let running: SharedMemory
+    /// Segments of its journal that are not sealed, the oldest first.
+    var segments: [JournalKeeper.Segment] = []
+    /// Whether it waits for another one.
+    var wantsSegment = false
 
-    init(column: Int, generation: Int, process: ChildProcess, startedAt: Int64) {
+    init(column: Int, generation: Int, process: ChildProcess, running: SharedMemory, startedAt: Int64) {
+        self.running = running
         self.column = column
         self.generation = generation
         self.process = process

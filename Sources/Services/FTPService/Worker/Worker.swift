@@ -25,6 +25,8 @@ package final class Worker {
     private(set) var sessionCount = 0
     /// Counts and rates over all workers.
     let ledger: Ledger
+    /// nil: nothing is recorded.
+    let recorder: Recorder?
     package var onIdle: () -> Void = {}
 
     private let index: Int
@@ -33,9 +35,10 @@ package final class Worker {
 
     package init(
         index: Int, loop: PollLoop, settings: FTPSettings, accounts: ServedAccounts, log: WorkerLog, tls: WorkerTLS?,
-        dataThreads: [DataThread], ledger: Ledger
+        dataThreads: [DataThread], ledger: Ledger, recorder: Recorder? = nil
     ) {
         self.ledger = ledger
+        self.recorder = recorder
         self.index = index
         self.loop = loop
         self.settings = settings
@@ -60,6 +63,7 @@ package final class Worker {
     private func everySecond() {
         time = SystemClock.now()
         accounts.watch(now: time, second: loop.second)
+        recorder?.countRefusals()
         round.begin()
     }
 

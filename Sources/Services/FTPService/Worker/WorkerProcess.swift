@@ -1,6 +1,7 @@
 import ConfigurationSchema
 import DaemonKit
 import FFSModel
+import Journal
 import Logging
 import SystemSupport
 import TLSEngine
@@ -9,7 +10,7 @@ import Tobj
 /// A worker process from its first line. The supervisor starts this program again with the word `worker`, and with
 ///
 ///     3 the channel   4 the accounts directory   5 the transfer log, or /dev/null   6 the shared counters
-///     7… listeners
+///     7 what it has under way, for when it dies   8… listeners
 ///
 /// It gives up everything it does not need before it reads a byte that a stranger sent.
 package struct WorkerProcess {
@@ -19,7 +20,7 @@ package struct WorkerProcess {
         /// Who to become; nil when the supervisor is not root.
         package var identity: (user: UInt32, group: UInt32)?
         package var hasTransferLog: Bool
-        /// What each listener from descriptor 7 on is for.
+        /// What each listener from descriptor 8 on is for.
         package var listeners: [ListenerKind]
 
         package init(
@@ -46,15 +47,23 @@ package struct WorkerProcess {
         }
     }
 
-    fileprivate static let firstListener: Int32 = 7
+    fileprivate static let firstListener: Int32 = 8
+
+    /// What a worker shares with its supervisor.
+    fileprivate struct Shared {
+        let counters: SharedMemory
+        let running: SharedMemory
+    }
 
     /// Runs the worker; never returns. `words` are the arguments without the program's name.
     package static func run(_ words: [String]) -> Never {
         guard let arguments = Arguments(words: words) else { fail("this mode is ffsftpd's own") }
         do {
             // Nothing can be mapped that others see once it is confined.
-            let counters = try SharedMemory(Descriptor(owning: 6), size: SharedCounters.size)
-            try serve(arguments, counters, try confine(arguments))
+            let shared = Shared(
+                counters: try SharedMemory(Descriptor(owning: 6), size: SharedCounters.size),
+                running: try SharedMemory(Descriptor(owning: 7), size: RunningTable.size))
+            try serve(arguments, shared, try confine(arguments))
         } catch { fail("worker \(arguments.index): \(error)") }
         exitNow(0)
     }
@@ -96,14 +105,19 @@ package struct WorkerProcess {
     }
 
     private static func serve(
-        _ arguments: Arguments, _ counters: SharedMemory, _ confinement: Confinement
+        _ arguments: Arguments, _ shared: Shared, _ confinement: Confinement
     ) throws {
         let channel = Descriptor(owning: 3)
         var framer = ChannelFramer()
         guard case .plan(let plan)? = try channel.firstMessage(&framer) else { return }
         do {
-            let running = try RunningWorker(arguments, plan, counters, channel: channel, framer: framer)
-            try running.run(confinement)
+            var segment: ChannelMessage?
+            if plan.isRecorded {
+                segment = try channel.firstMessage(&framer)
+                guard segment != nil else { return }
+            }
+            let running = try RunningWorker(arguments, plan, shared, channel: channel, framer: framer)
+            try running.run(confinement, first: segment)
         } catch let failure as Failure {
             // The supervisor reports it; its log line is the one an operator reads.
             throw failure
@@ -129,7 +143,7 @@ private final class RunningWorker {
     private var draining = 0
 
     init(
-        _ arguments: WorkerProcess.Arguments, _ plan: WorkerBriefing, _ counters: SharedMemory,
+        _ arguments: WorkerProcess.Arguments, _ plan: WorkerBriefing, _ shared: WorkerProcess.Shared,
         channel: consuming Descriptor, framer: ChannelFramer
     ) throws {
         let configuration = try plan.configuration()
@@ -145,14 +159,18 @@ private final class RunningWorker {
         let httpsArea = try area.duplicate()
         let tls = try WorkerTLS(plan, tlsSessions)
         let settings = try FTPSettings(configuration, hasTLS: tls != nil)
-        let ledger = Ledger(SharedCounters(counters, secret: plan.counterSeed), column: arguments.index)
+        let ledger = Ledger(SharedCounters(shared.counters, secret: plan.counterSeed), column: arguments.index)
+        let recorder =
+            plan.isRecorded
+            ? try Recorder(
+                running: RunningTable(shared.running), serves: configuration[Options.Pipeline.onFull] == .serve) : nil
         loop = try PollLoop()
         loop.isEager = true
         worker = Worker(
             index: arguments.index, loop: loop, settings: settings, accounts: ServedAccounts(area: area),
             log: WorkerLog(logger: logger, transferLog: transferLog, format: format), tls: tls,
             dataThreads: try (0..<configuration[Options.FTP.dataThreads]).map { try DataThread(index: $0) },
-            ledger: ledger)
+            ledger: ledger, recorder: recorder)
         var httpsListener: Descriptor?
         for (offset, kind) in arguments.listeners.enumerated() {
             let listener = Descriptor(owning: WorkerProcess.firstListener + Int32(offset))
@@ -165,7 +183,8 @@ private final class RunningWorker {
         if let httpsListener, let tls {
             let service = try HTTPSService(
                 worker: arguments.index, settings: HTTPSSettings(settings), area: httpsArea, tls: tls.https,
-                ledger: ledger, log: WorkerLog(logger: logger, transferLog: transferLog, format: format),
+                ledger: ledger, recorder: recorder,
+                log: WorkerLog(logger: logger, transferLog: transferLog, format: format),
                 listings: worker.listings)
             acceptors.append(try Acceptor(httpsListener, .https(service), worker: worker))
             https = service
@@ -180,9 +199,12 @@ private final class RunningWorker {
         }
         worker.signIns.send = { [unowned self] in self.channel?.send($0) }
         worker.onIdle = { [unowned self] in drained() }
+        recordThroughSupervisor()
     }
 
-    func run(_ confinement: Confinement) throws {
+    /// - Parameter segment: the first of its journal.
+    func run(_ confinement: Confinement, first segment: ChannelMessage?) throws {
+        if let segment { receive(segment) }
         channel?.send(.ready(confinement))
         try loop.run()
         worker.log.flush()
@@ -200,7 +222,35 @@ private final class RunningWorker {
         case .transferLog(let log):
             worker.log.reopen(log)
             https?.reopen(transferLog: log)
-        case .ready, .answer, .signIn, .gatePlan, .relay: break
+        case .segment(let segment): take(segment)
+        case .ready, .answer, .signIn, .gatePlan, .relay, .wantsSegment, .segmentTaken: break
+        }
+    }
+
+    // MARK: Journal
+
+    private func recordThroughSupervisor() {
+        let home = loop.mailbox
+        let me = Handoff(self)
+        worker.recorder?.whenSegmentIsWanted {
+            home.post { _ in me.value.channel?.send(.wantsSegment) }
+        }
+    }
+
+    /// nil: there is none at present; the supervisor sends one as soon as there is.
+    private func take(_ segment: LentDescriptor?) {
+        guard let recorder = worker.recorder else { return }
+        guard let segment else { return recorder.noSegment() }
+        let home = loop.mailbox
+        let me = Handoff(self)
+        recorder.take(segment) { result in home.post { _ in me.value.taken(result) } }
+    }
+
+    private func taken(_ result: Result<ID128?, JournalError>) {
+        switch result {
+        case .success(let old): if let old { channel?.send(.segmentTaken(old)) }
+        case .failure(let error):
+            worker.log.logger.error("a segment of the journal was not taken", metadata: ["cause": "\(error)"])
         }
     }
 

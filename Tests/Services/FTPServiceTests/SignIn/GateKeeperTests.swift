@@ -54,7 +54,7 @@ import Tobj
             child = WorkerChild(
                 column: 0, generation: 1,
                 process: try ChildProcess.spawn("/bin/true", arguments: ["true"], environment: [], descriptors: []),
-                startedAt: 0)
+                running: try SharedMemory(size: 4_096), startedAt: 0)
             child.channel = try WorkerChannel(near, loop: loop, onMessage: { _ in }, onEnd: {})
             let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             keeper = GateKeeper(loop: loop, plan: plan, status: status, log: log) {

@@ -72,7 +72,7 @@ import Tobj
                 loop: loop, counters: counters, metrics: metrics, count: 2, plan: plan, transferLog: nil,
                 gate: GateKeeper(loop: loop, plan: nil, status: SignInStatus(), log: log, launch: Self.noGate),
                 patience: .init(drain: 60, ready: ready, answer: answer, hang: hang, ticketKey: ticketKey), log: log
-            ) { [unowned self] column, channel, log throws(SystemError) in
+            ) { [unowned self] column, channel, log, _ throws(SystemError) in
                 guard let mode = mode(started.count) else { throw SystemError("posix_spawn", .tooManyOpenFiles) }
                 let process = try ChildProcess.spawn(
                     "/usr/bin/python3", arguments: ["python3", "-c", SupervisorTests.script, mode, "\(column)"],
