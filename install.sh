@@ -220,8 +220,8 @@ apply_modes() {
             */) ;;
             # Bags of a rotation belong to the same group.
             "$keybag"/*)
-                for file in "$path" "$path.previous" "$path.next"; do
-                    [ ! -e "$1$file" ] || give "$1$file" "$owner" "$group" "$mode"
+                for file in "$1$path" "$1$path.previous" "$1$path.next" "$1$path"@* "$1$path.previous"@* "$1$path.next"@*; do
+                    [ ! -e "$file" ] || give "$file" "$owner" "$group" "$mode"
                 done
                 ;;
             *) [ ! -e "$1$path" ] || give "$1$path" "$owner" "$group" "$mode" ;;
@@ -253,7 +253,7 @@ make_keys() {
                 "$programs/ffsctl" keys generate "$link" --config "$1" >/dev/null ||
                     fail 73 "ffsctl could not make the key bag of $link"
                 ;;
-            1) say "The key bag of $link comes from the other host, or goes there: see \"Several hosts\" in README.md." ;;
+            1) say "The key bag of $link is made by ffsctl node add: see \"Several hosts\" in README.md." ;;
         esac
     done
 }
@@ -401,6 +401,9 @@ do_check() {
                 "$keybag"/?*)
                     [ -z "$destdir" ] || continue
                     [ "$(ends_here "${path##*/}")" != 0 ] || [ -e "$path" ] || continue
+                    # The bags of single hosts stand beside it, or in its place.
+                    set -- "$path"@*
+                    [ -e "$path" ] || [ ! -e "$1" ] || continue
                     ;;
                 /etc/ffs/tls/?*)
                     [ -z "$destdir" ] || continue
@@ -411,7 +414,7 @@ do_check() {
             esac
             found=$(stat -c '%U %G %a' "$destdir$path" 2>/dev/null) || {
                 case $path in
-                    "$keybag"/?*) say "$path is missing: it comes from the link's other host (README.md, Several hosts)" ;;
+                    "$keybag"/?*) say "$path is missing: it comes from the internal host (README.md, Several hosts)" ;;
                     *) say "$path is missing" ;;
                 esac
                 continue

@@ -68,7 +68,7 @@ private struct Bench {
     /// The layers alone, without sockets: a document of 256 bytes from one connection machine to the other.
     func packets() throws {
         var random = SystemRandomNumberGenerator()
-        let bag = keys.bags.current
+        let bag = try keys.offered()
         var (client, hello) = try ClientConnection.start(
             bag: bag, localPort: 40_000, documentLimit: 1 << 20, random: &random)
         var server = ServerConnection(peerPort: 40_000, portCheck: .strict, documentLimit: 1 << 20)

@@ -83,7 +83,7 @@ import Testing
             logger: logger)
         let load = Load(client)
         for round in 0..<3 {
-            let before = keys.bags.current.id
+            let before = keys.bags.current?.id
             try await system.ctl("keys", "stage", "web-internal").succeeded()
             try await system.ctl("reload", "ffsauthd").succeeded()
             try await system.ctl("keys", "activate", "web-internal").succeeded()
@@ -91,7 +91,7 @@ import Testing
             if round.isMultiple(of: 2) { try keys.reload() }
             try await system.ctl("reload", "ffsauthd").succeeded()
             try keys.reload()
-            #expect(keys.bags.current.id != before && keys.bags.previous?.bag.id == before)
+            #expect(keys.bags.current?.id != before && keys.bags.previous?.bag.id == before)
             try await system.ctl("keys", "retire", "web-internal").succeeded()
             try await system.ctl("reload", "ffsauthd").succeeded()
             try keys.reload()

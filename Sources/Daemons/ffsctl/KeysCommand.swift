@@ -11,20 +11,22 @@ struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys", abstract: "Make, show and rotate the key bags of the commlink.",
         discussion: """
-            To join two hosts: ffsctl keys link on one, carry the file, ffsctl keys accept on the other.
+            A new host gets its keys by ffsctl node add. To join two hosts by hand: ffsctl keys link on one, carry \
+            the file, ffsctl keys accept on the other.
 
             To rotate without a failed transaction: stage the same bag on every host of the link and reload the \
             daemons, activate it on every host and reload, retire the previous one once its time is over. \
             See ffs-keybag(5).
             """,
         subcommands: [
-            LinkHosts.self, Accept.self, Generate.self, Show.self, Stage.self, Activate.self, Retire.self,
+            LinkHosts.self, Accept.self, Generate.self, Show.self, Stage.self, Activate.self, Retire.self, Forget.self,
         ])
 
     struct Generate: OperatorCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a fresh key bag: the first one of a link, or a file to copy to other hosts.")
-        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Argument(help: "The link, such as web-internal, or one host's part of it, such as web-internal@web-1.")
+        var link: KeyedLink
         @ArgumentParser.Option(help: ArgumentHelp("Number of keys: odd, at least 31.", valueName: "n"))
         var keys = KeyBag.defaultCount
         @ArgumentParser.Option(
@@ -55,7 +57,7 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run(_ session: Session) async throws {
             var rows: [[Value]] = []
-            for link in link.map({ [$0] }) ?? KeyedLink.allCases {
+            for link in try link.map({ [$0] }) ?? session.keyedLinks() {
                 let files = session.keyBags(link)
                 for slot in KeyBagDirectory.Slot.allCases {
                     guard let bag = try files.bag(slot) else { continue }
@@ -75,7 +77,8 @@ struct KeysCommand: AsyncParsableCommand {
     struct Stage: OperatorCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a key bag the next one: accepted from now on, not yet offered.")
-        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Argument(help: "The link, such as web-internal, or one host's part of it, such as web-internal@web-1.")
+        var link: KeyedLink
         @Argument(help: "A key bag file; without one, a fresh bag is made (when both ends are this host).")
         var file: String?
         @OptionGroup var global: GlobalOptions
@@ -96,7 +99,8 @@ struct KeysCommand: AsyncParsableCommand {
     struct Activate: OperatorCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make the next key bag current; the current one becomes the previous one.")
-        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Argument(help: "The link, such as web-internal, or one host's part of it, such as web-internal@web-1.")
+        var link: KeyedLink
         @ArgumentParser.Option(
             help: ArgumentHelp("Seconds for which the previous bag is still accepted.", valueName: "seconds"))
         var grace = 86_400
@@ -123,7 +127,8 @@ struct KeysCommand: AsyncParsableCommand {
     struct Retire: OperatorCommand {
         static let configuration = CommandConfiguration(
             abstract: "Remove the previous key bag: connections that still use it end.")
-        @Argument(help: "The link, such as web-internal.") var link: KeyedLink
+        @Argument(help: "The link, such as web-internal, or one host's part of it, such as web-internal@web-1.")
+        var link: KeyedLink
         @Flag(help: "Remove the next bag, that is, take back a stage.") var next = false
         @OptionGroup var global: GlobalOptions
 
@@ -137,25 +142,43 @@ struct KeysCommand: AsyncParsableCommand {
     }
 }
 
-/// A link that has key bags: every one but the local sockets.
+/// A link that has key bags, every one but the local sockets, or the part of it that is one host's: `web-internal`,
+/// `web-internal@web-1`.
 struct KeyedLink: ExpressibleByArgument, CaseIterable {
     let link: Link
-    var rawValue: String { link.rawValue }
+    let node: NodeName?
+    var rawValue: String { link.rawValue + (node.map { "@\($0)" } ?? "") }
 
-    private init(_ link: Link) { self.link = link }
+    init(_ link: Link, node: NodeName? = nil) {
+        self.link = link
+        self.node = node
+    }
 
-    static var allCases: [KeyedLink] { Link.allCases.filter(\.hasKeyBag).map(KeyedLink.init) }
+    static var allCases: [KeyedLink] { Link.allCases.filter(\.hasKeyBag).map { KeyedLink($0) } }
     static var allValueStrings: [String] { allCases.map(\.rawValue) }
 
     init?(argument: String) {
-        guard let link = Link(rawValue: argument), link.hasKeyBag else { return nil }
-        self.init(link)
+        let parts = argument.utf8.split(separator: UInt8(ascii: "@"), maxSplits: 1, omittingEmptySubsequences: false)
+        guard let link = Link(rawValue: String(parts[0]) ?? ""), link.hasKeyBag else { return nil }
+        guard parts.count == 2 else {
+            self.init(link)
+            return
+        }
+        guard let node = try? NodeName(bytes: Array(parts[1])) else { return nil }
+        self.init(link, node: node)
     }
 }
 
 extension Session {
     func keyBags(_ link: KeyedLink) -> KeyBagDirectory {
-        KeyBagDirectory(path: configuration[Options.Keys.directory], link: link.link)
+        KeyBagDirectory(path: configuration[Options.Keys.directory], link: link.link, node: link.node)
+    }
+
+    /// The links that have bags here, those of single hosts behind the common ones.
+    func keyedLinks() throws -> [KeyedLink] {
+        try KeyedLink.allCases.flatMap { link in
+            [link] + (try keyBags(link).nodes().map { KeyedLink(link.link, node: $0) })
+        }
     }
 }
 
@@ -163,13 +186,13 @@ func freshBag(_ link: KeyedLink, count: Int) throws(Failure) -> KeyBag {
     var random = SystemRandomNumberGenerator()
     do {
         return try KeyBag.generate(
-            link: link.rawValue, count: count, created: SystemClock.now(), random: &random)
+            link: link.link.rawValue, node: link.node, count: count, created: SystemClock.now(), random: &random)
     } catch { throw Failure(.badRequest, "cannot make that key bag: \(error.reason)") }
 }
 
 /// What may be shown of a bag: no key.
 func fields(of bag: KeyBag) -> [Value.Field] {
-    [
+    (bag.node.map { [.init("node", .name($0))] } ?? []) + [
         .init("link", .text(bag.link)), .init("id", .name(bag.id)), .init("created", .moment(bag.created)),
         .init("keys", .number(bag.count)), .init("fingerprint", .text(bag.fingerprint)),
     ]

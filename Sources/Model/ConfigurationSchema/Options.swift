@@ -9,7 +9,7 @@ extension Options {
     /// What every daemon reads.
     package enum Common {
         package static let nodeName = Option(
-            "node.name", LocalNode(),
+            "node.name", NodeOption(),
             "The name by which the other hosts know this one (ffsctl node add). Empty: the host's own name up to its first dot. The one option that differs from host to host, so leave it out of a file that all of them share."
         )
         package static let logLevel = Option(

@@ -5,6 +5,10 @@ extension Options {
             "staging.user", "ffsrepo", "User that owns repository and accounts and that ffsstaged runs as.")
         package static let address = Option(
             "staging.address", "127.0.0.1", "Address ffsstaged listens on and its clients connect to.")
+        package static let node = Option(
+            "staging.node", NodeOption(),
+            "Name of the host at staging.address, where ffswebd has key bags of several storage hosts (<link>@<node>). Empty: the link's common bag, or the only one."
+        )
         package static let basePort = Option(
             "staging.base-port", 7650, unit: "port", bounds: 1...65_000, "First port of ffsstaged's commlink range.")
         package static let portCount = Option(
@@ -50,7 +54,7 @@ extension Options {
         package static let signInSocket = "ffsstaged/sign-in.sock"
 
         package static let all: [any AnyOption] = [
-            user, address, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
+            user, address, node, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
             linkLifetime, reapRate, accountsPerCustomer, accountsPerHour, remember,
         ]
     }

@@ -34,6 +34,8 @@ package final class KeyBag: Sendable {
     package let id: BagID
     /// The pair of hosts it joins, such as `web-internal`.
     package let link: String
+    /// The host at one of its ends whose own bag it is; nil for one that all hosts of the link share.
+    package let node: NodeName?
     package let created: Timestamp
     /// N, odd: connect(2) on Linux picks even ports, so an even N would leave half the bag unused.
     package let count: Int
@@ -45,9 +47,10 @@ package final class KeyBag: Sendable {
     package static let defaultCount = 127
     package static let counts = 31...65_535
 
-    init(id: BagID, link: String, created: Timestamp, material: [UInt8]) {
+    init(id: BagID, link: String, node: NodeName?, created: Timestamp, material: [UInt8]) {
         self.id = id
         self.link = link
+        self.node = node
         self.created = created
         self.material = material
         count = material.count / Self.entrySize
@@ -65,7 +68,8 @@ package final class KeyBag: Sendable {
 
     /// A fresh bag. Throws a ``KeyBagError`` when `count` is even or out of bounds or `link` is not a name.
     package static func generate(
-        link: String, count: Int = defaultCount, created: Timestamp, random: inout some RandomNumberGenerator
+        link: String, node: NodeName? = nil, count: Int = defaultCount, created: Timestamp,
+        random: inout some RandomNumberGenerator
     ) throws(KeyBagError) -> KeyBag {
         guard counts.contains(count) else { throw KeyBagError(.countOutOfBounds(count), line: 5) }
         guard !count.isMultiple(of: 2) else { throw KeyBagError(.evenCount(count), line: 5) }
@@ -79,7 +83,7 @@ package final class KeyBag: Sendable {
             material.append(contentsOf: (0..<8).map { UInt8(truncatingIfNeeded: key.bits >> (56 - 8 * $0)) })
             material.append(contentsOf: randomBytes(32, &random))
         }
-        return KeyBag(id: id, link: link, created: created, material: material)
+        return KeyBag(id: id, link: link, node: node, created: created, material: material)
     }
 
     /// `[a-z][a-z0-9-]*`, at most 64 bytes.
@@ -97,7 +101,8 @@ package final class KeyBag: Sendable {
 
     /// The bag's file (ffs-keybag(5)).
     package func serialized() -> [UInt8] {
-        var text = Array("ffs-keybag 1\nid \(id)\nlink \(link)\ncreated \(created)\nkeys \(count)\n".utf8)
+        let owner = node.map { "node \($0)\n" } ?? ""
+        var text = Array("ffs-keybag 1\nid \(id)\nlink \(link)\n\(owner)created \(created)\nkeys \(count)\n".utf8)
         text.reserveCapacity(text.count + count * 90 + 80)
         for index in 0..<count {
             let start = index * Self.entrySize
@@ -113,25 +118,42 @@ package final class KeyBag: Sendable {
     }
 }
 
-/// The bags a server accepts at one moment. A client offers `current` alone.
+/// The bags of one link at one moment. A server accepts all of them, a client offers `current` alone.
 package struct KeyRing: Sendable {
-    package let current: KeyBag
+    /// nil at a server that has bags of single hosts only.
+    package let current: KeyBag?
     /// What was current before, and until when it is accepted.
     package let previous: (bag: KeyBag, until: Timestamp)?
     /// What will be current: accepted, not yet offered.
     package let next: KeyBag?
+    /// What single hosts offer.
+    private var ofNodes: [BagID: (bag: KeyBag, until: Timestamp?)] = [:]
 
-    package init(current: KeyBag, previous: (bag: KeyBag, until: Timestamp)? = nil, next: KeyBag? = nil) {
+    package init(current: KeyBag?, previous: (bag: KeyBag, until: Timestamp)? = nil, next: KeyBag? = nil) {
         self.current = current
         self.previous = previous
         self.next = next
     }
 
+    /// Whether nothing is accepted.
+    package var isEmpty: Bool { current == nil && ofNodes.isEmpty }
+
+    /// The same, and the bags of single hosts besides.
+    package func accepting(_ rings: some Sequence<KeyRing>) -> KeyRing {
+        var all = self
+        for ring in rings {
+            for bag in [ring.current, ring.next].compactMap(\.self) { all.ofNodes[bag.id] = (bag, nil) }
+            if let (bag, until) = ring.previous { all.ofNodes[bag.id] = (bag, until) }
+        }
+        return all
+    }
+
     /// The live bag called `id`. `now`: seconds since 1970.
     package func bag(_ id: BagID, now: Int64) -> KeyBag? {
-        if current.id == id { return current }
+        if let current, current.id == id { return current }
         if let next, next.id == id { return next }
         if let previous, previous.bag.id == id, now < previous.until.seconds { return previous.bag }
-        return nil
+        guard let (bag, until) = ofNodes[id], until.map({ now < $0.seconds }) ?? true else { return nil }
+        return bag
     }
 }

@@ -7,6 +7,7 @@ package struct KeyBagError: Error, Sendable, Hashable, CustomStringConvertible {
         case notAKeyBag
         case badID
         case badLink
+        case badNode
         case badCreated
         case badCount
         case evenCount(Int)
@@ -37,6 +38,7 @@ extension KeyBagError.Reason: CustomStringConvertible {
         case .notAKeyBag: "the file does not begin with \"ffs-keybag 1\": it is not a key bag of this version"
         case .badID: "the id is not 16 lower-case hexadecimal digits"
         case .badLink: "the link is not a name such as web-internal"
+        case .badNode: "the node is not the name of a host such as storage-1"
         case .badCreated: "the creation time is not of the form 2026-11-21T00:00:00Z"
         case .badCount: "the number of keys is not a decimal number"
         case .evenCount(let count):
@@ -61,6 +63,11 @@ extension KeyBag {
         guard reader.line()?.elementsEqual("ffs-keybag 1".utf8) == true else { throw reader.failure(.notAKeyBag) }
         guard let id = reader.field("id").flatMap(BagID.init(hex:)) else { throw reader.failure(.badID) }
         guard let link = reader.field("link").map(Array.init), isLinkName(link) else { throw reader.failure(.badLink) }
+        var node: NodeName?
+        if let name = reader.optionalField("node") {
+            guard let owner = try? NodeName(bytes: name) else { throw reader.failure(.badNode) }
+            node = owner
+        }
         guard let created = reader.field("created").flatMap({ Timestamp(String(decoding: $0, as: UTF8.self)) }) else {
             throw reader.failure(.badCreated)
         }
@@ -72,7 +79,22 @@ extension KeyBag {
         for index in 0..<count { try reader.entry(index, into: &material) }
         try reader.trailer()
         return KeyBag(
-            id: id, link: String(decoding: link, as: UTF8.self), created: created, material: material)
+            id: id, link: String(decoding: link, as: UTF8.self), node: node, created: created, material: material)
+    }
+}
+
+extension KeyBag {
+    /// Reads a file that carries bags to another host: one behind the other, each in its own form.
+    package static func parseAll(_ bytes: [UInt8]) throws(KeyBagError) -> [KeyBag] {
+        let head = Array("ffs-keybag ".utf8)
+        var starts = [0]
+        for index in bytes.indices.dropFirst()
+        where bytes[index - 1] == UInt8(ascii: "\n") && bytes[index...].starts(with: head) { starts.append(index) }
+        var bags: [KeyBag] = []
+        for (start, end) in zip(starts, starts.dropFirst() + [bytes.count]) {
+            bags.append(try parse(Array(bytes[start..<end])))
+        }
+        return bags
     }
 }
 
@@ -97,6 +119,11 @@ private struct KeyBagReader {
     mutating func field(_ name: String) -> ArraySlice<UInt8>? {
         guard let line = line(), line.starts(with: "\(name) ".utf8) else { return nil }
         return line.dropFirst(name.utf8.count + 1)
+    }
+
+    /// The same if the next line is that field; nil, and nothing read, if it is another.
+    mutating func optionalField(_ name: String) -> ArraySlice<UInt8>? {
+        bytes[position...].starts(with: "\(name) ".utf8) ? field(name) : nil
     }
 
     mutating func entry(_ index: Int, into material: inout [UInt8]) throws(KeyBagError) {

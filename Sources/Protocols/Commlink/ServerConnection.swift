@@ -1,3 +1,5 @@
+package import FFSModel
+
 /// How much a server trusts the port in a client's hello.
 package enum PortCheck: Sendable {
     /// It must be the port the connection comes from.
@@ -49,6 +51,8 @@ package struct ServerConnection: Sendable {
 
     /// The bag that opened the connection, once it is open.
     package private(set) var bag: BagID?
+    /// The host whose bag that is; nil for a bag that all hosts of the link share.
+    package private(set) var node: NodeName?
 
     /// Packets that have arrived: moves while the peer makes progress.
     package var packetsReceived: UInt64 {
@@ -113,6 +117,7 @@ package struct ServerConnection: Sendable {
         let (message, session) = try noise.writeSecond()
         state = .open(Channel(PacketChannel(session, key: entry.key), documentLimit: documentLimit))
         self.bag = bag.id
+        node = bag.node
         return .greeted(Hello.Server(bag: bag.id, message: message).line + [0x0D, 0x0A])
     }
 

@@ -25,7 +25,7 @@ package struct AuthDaemon: Daemon {
     }
 
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
-        [checkDatabase(environment), environment.checkKeyBag(of: .webInternal)]
+        [checkDatabase(environment), environment.checkKeyBag(of: .webInternal, isServer: true)]
     }
 
     package init(_ environment: DaemonEnvironment) async throws {

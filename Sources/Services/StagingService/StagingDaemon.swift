@@ -33,7 +33,7 @@ package struct StagingDaemon: Daemon {
     package static func check(_ environment: DaemonEnvironment) async -> [CheckFinding] {
         let configuration = environment.configuration
         return StartupChecks.run(StagingSettings(configuration), reader: configuration[Options.FTP.user])
-            + [environment.checkKeyBag(of: .webStorage)]
+            + [environment.checkKeyBag(of: .webStorage, isServer: true)]
     }
 
     package init(_ environment: DaemonEnvironment) async throws {

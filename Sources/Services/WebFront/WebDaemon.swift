@@ -34,7 +34,8 @@ package struct WebDaemon: Daemon {
         let configuration = environment.configuration
         let log = environment.logger
         let internalBags = try environment.keyBags(of: .webInternal)
-        let storageBags = try environment.keyBags(of: .webStorage)
+        let storageBags = try environment.keyBags(of: .webStorage, peer: environment.peer(on: .webStorage))
+        _ = try storageBags.offered()
         let settings = CommlinkSettings(configuration)
         let auth = CommlinkClient(
             link: .webInternal, host: configuration[Options.Auth.address],
@@ -101,9 +102,11 @@ package struct WebDaemon: Daemon {
         do { _ = try TrustedProxies(configuration) } catch {
             findings.append(CheckFinding(.error, "web.proxies", error.description))
         }
-        let links: [Link] =
-            [.webInternal, .webStorage] + (configuration[Options.Web.relayAddress].isEmpty ? [] : [.storageWeb])
-        return findings + links.map(environment.checkKeyBag)
+        findings += [Link.webInternal, .webStorage].map { environment.checkKeyBag(of: $0) }
+        if !configuration[Options.Web.relayAddress].isEmpty {
+            findings.append(environment.checkKeyBag(of: .storageWeb, isServer: true))
+        }
+        return findings
     }
 
     private static func relay(_ environment: DaemonEnvironment, auth: AuthClient) throws(Failure) -> CommlinkService? {

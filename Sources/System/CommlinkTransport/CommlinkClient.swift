@@ -118,7 +118,7 @@ package final class CommlinkClient: RequestTransport {
 
     /// The next port's connection: open, or being opened.
     private func pick(size: Int) throws(Failure) -> (Int, ClientLink?, EventLoopFuture<ClientLink>?) {
-        let bag = bags.bags.current
+        let bag = try bags.offered()
         let now = NIODeadline.now()
         var retired: [ClientLink] = []
         defer { for link in retired { link.retire() } }
@@ -202,7 +202,7 @@ package final class CommlinkClient: RequestTransport {
         case .refused:
             return Failure(
                 .unreachable,
-                "\(place) refused the handshake with key bag \(bags.bags.current.id): compare the bags of both hosts "
+                "\(place) refused the handshake with key bag \(bags.bags.current.map { "\($0.id)" } ?? "-"): compare the bags of both hosts "
                     + "(ffsctl keys show \(link.rawValue)); if they are the same, a NAT between the hosts rewrites "
                     + "ports, which needs commlink.port-check announced at the server")
         case .turnedAway:

@@ -20,6 +20,9 @@ package struct KeyBagDirectory: Sendable {
 
     package let path: String
     package let link: Link
+    /// The host whose own bags these are, at the other end of the link; nil for the link's common ones, and for this
+    /// host's own.
+    package let node: NodeName?
 
     /// Each bag has a group of its own, whose members are the users of the daemons at its link's ends on one host.
     private var group: String { "ffs-\(link.rawValue)" }
@@ -27,14 +30,36 @@ package struct KeyBagDirectory: Sendable {
     /// The largest bag: 65,535 entries.
     private static let sizeLimit = 8 << 20
 
-    package init(path: String, link: Link) {
+    package init(path: String, link: Link, node: NodeName? = nil) {
         self.path = path
         self.link = link
+        self.node = node
     }
 
-    package func file(_ slot: Slot) -> String { slot == .current ? link.rawValue : "\(link.rawValue).\(slot.rawValue)" }
+    /// How ffsctl keys calls it: `web-internal`, or `web-internal@web-1`.
+    package var name: String { link.rawValue + suffix }
 
-    private var deadlineFile: String { "\(link.rawValue).previous-until" }
+    private var suffix: String { node.map { "@\($0)" } ?? "" }
+
+    package func file(_ slot: Slot) -> String {
+        slot == .current ? name : "\(link.rawValue).\(slot.rawValue)\(suffix)"
+    }
+
+    private var deadlineFile: String { "\(link.rawValue).previous-until\(suffix)" }
+
+    /// The hosts that have a current bag of their own for this link here, in order of name.
+    package func nodes() throws(Failure) -> [NodeName] {
+        let folder = try open()
+        let entries: [Descriptor.DirectoryEntry]
+        do throws(SystemError) { entries = try folder.entries() } catch {
+            throw error.failure("cannot list \(path)", .configuration)
+        }
+        let start = Array("\(link.rawValue)@".utf8)
+        return entries.compactMap { entry in
+            let name = entry.name.bytes
+            return name.starts(with: start) ? try? NodeName(bytes: name.dropFirst(start.count)) : nil
+        }.sorted()
+    }
 
     // MARK: Reading
 
@@ -48,13 +73,25 @@ package struct KeyBagDirectory: Sendable {
 
     /// A bag that an operator names, for `ffsctl keys stage`.
     package func bag(inFile file: String) throws(Failure) -> KeyBag {
-        var bytes: [UInt8]?
-        do {
-            bytes = try Descriptor.open(CPath(file), [.read, .nonBlocking]).readAll(limit: Self.sizeLimit)
-        } catch { throw error.failure("cannot read the key bag", .configuration) }
-        guard var found = bytes else { throw Failure(.configuration, "\(file) is too large for a key bag") }
+        var found = try Self.carried(file)
         defer { SecretMemory.wipe(&found) }
         return try parse(found, file)
+    }
+
+    /// The bags that a file carries to this host, for `ffsctl keys accept`.
+    package static func bags(inFile file: String) throws(Failure) -> [KeyBag] {
+        var found = try carried(file)
+        defer { SecretMemory.wipe(&found) }
+        do { return try KeyBag.parseAll(found) } catch { throw Failure(.configuration, "\(file): \(error)") }
+    }
+
+    private static func carried(_ file: String) throws(Failure) -> [UInt8] {
+        let bytes: [UInt8]?
+        do {
+            bytes = try Descriptor.open(CPath(file), [.read, .nonBlocking]).readAll(limit: sizeLimit)
+        } catch { throw error.failure("cannot read the key bag", .configuration) }
+        guard let bytes else { throw Failure(.configuration, "\(file) is too large for a key bag") }
+        return bytes
     }
 
     private func parse(_ bytes: [UInt8], _ name: String) throws(Failure) -> KeyBag {
@@ -66,6 +103,12 @@ package struct KeyBagDirectory: Sendable {
                 .configuration,
                 "\(name) is the bag of link \(bag.link), not \(link.rawValue): every link has a bag of its own")
         }
+        if let node, bag.node != node {
+            throw Failure(
+                .configuration,
+                "\(name) is the bag \(bag.node.map { "of host \($0)" } ?? "that all hosts of the link share"), not host "
+                    + "\(node)'s: every host has a bag of its own")
+        }
         return bag
     }
 
@@ -75,7 +118,7 @@ package struct KeyBagDirectory: Sendable {
             throw Failure(
                 .configuration,
                 "\(path)/\(deadlineFile) is missing, so it is unknown how long the previous bag is accepted; remove the "
-                    + "bag with \"ffsctl keys retire \(link.rawValue)\"")
+                    + "bag with \"ffsctl keys retire \(name)\"")
         }
         guard bytes.last == UInt8(ascii: "\n"),
             let time = Timestamp(String(decoding: bytes.dropLast(), as: UTF8.self))
@@ -183,10 +226,10 @@ package struct KeyBagDirectory: Sendable {
         guard try self.bag(slot) == nil else {
             throw Failure(
                 .exists,
-                "there is a \(slot.rawValue) key bag for \(link.rawValue) already (\(path)/\(file(slot))); "
+                "there is a \(slot.rawValue) key bag for \(name) already (\(path)/\(file(slot))); "
                     + (slot == .current
                         ? "to replace it without a failed transaction: ffsctl keys stage, then activate, then retire"
-                        : "activate it, or drop it with \"ffsctl keys retire --next \(link.rawValue)\""))
+                        : "activate it, or drop it with \"ffsctl keys retire --next \(name)\""))
         }
         try write(bag, file(slot))
     }
@@ -196,8 +239,8 @@ package struct KeyBagDirectory: Sendable {
         guard let next = try bag(.next) else {
             throw Failure(
                 .notFound,
-                "no next key bag is staged for \(link.rawValue); stage one on every host of the link first: "
-                    + "ffsctl keys stage \(link.rawValue)")
+                "no next key bag is staged for \(name); stage one on every host of the link first: "
+                    + "ffsctl keys stage \(name)")
         }
         // On a new host there may be none yet.
         if let current = try bag(.current) {
@@ -213,14 +256,23 @@ package struct KeyBagDirectory: Sendable {
     package func retire(_ slot: Slot) throws(Failure) {
         precondition(slot != .current, "a link without a current bag serves nobody")
         guard try remove(file(slot)) else {
-            throw Failure(.notFound, "there is no \(slot.rawValue) key bag for \(link.rawValue)")
+            throw Failure(.notFound, "there is no \(slot.rawValue) key bag for \(name)")
         }
         if slot == .previous { try remove(deadlineFile) }
     }
 
-    /// Writes `bag` where the operator wants a copy, mode 0600, over nothing.
-    package static func export(_ bag: KeyBag, to file: String) throws(Failure) {
-        var bytes = bag.serialized()
+    /// Removes every bag of these: whoever speaks with one of them is cut off. False when there was none.
+    package func removeAll() throws(Failure) -> Bool {
+        var removed = false
+        for name in Slot.allCases.map(file) + [deadlineFile] { removed = try remove(name) || removed }
+        return removed
+    }
+
+    /// Writes `bags` where the operator wants a copy, mode 0600, over nothing.
+    package static func export(_ bags: KeyBag..., to file: String) throws(Failure) { try export(bags, to: file) }
+
+    package static func export(_ bags: [KeyBag], to file: String) throws(Failure) {
+        var bytes = bags.flatMap { $0.serialized() }
         defer { SecretMemory.wipe(&bytes) }
         do throws(SystemError) {
             let descriptor = try Descriptor.open(
@@ -241,7 +293,8 @@ package struct KeyBagDirectory: Sendable {
     /// name.
     private func write(_ bytes: [UInt8], _ name: String) throws(Failure) {
         let folder = try open()
-        let fresh = CPath("\(name).new")
+        // Not a name that a host's bag could have.
+        let fresh = CPath("\(name)~")
         do throws(SystemError) {
             do throws(SystemError) { try folder.unlink(fresh) } catch { if error.errno != .noEntry { throw error } }
             let file = try folder.open(fresh, [.write, .create, .exclusive], permissions: 0o600)

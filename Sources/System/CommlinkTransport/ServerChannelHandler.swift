@@ -163,7 +163,7 @@ final class ServerChannelHandler: ChannelInboundHandler {
         }
     }
 
-    private var caller: RequestDispatcher.Caller { .init(peer: peer) }
+    private var caller: RequestDispatcher.Caller { .init(peer: peer, node: owner.bags.sender(connection.node)) }
 
     private func wait(_ arrival: RequestDispatcher.Arrival, _ context: ChannelHandlerContext) {
         guard waits.count < owner.settings.waitsPerConnection else {

@@ -19,16 +19,35 @@ extension CommlinkSettings {
 
 extension DaemonEnvironment {
     /// The live key bags of `link`; throws `configuration` with the remedy.
-    package func keyBags(of link: Link) throws(Failure) -> KeyBagStore {
+    /// - Parameter peer: the host that is asked over them, where it is known by name.
+    /// - Parameter mayBeEmpty: for a server, which without bags serves nobody until there are.
+    package func keyBags(
+        of link: Link, peer: NodeName? = nil, mayBeEmpty: Bool = false
+    ) throws(Failure) -> KeyBagStore {
         try KeyBagStore(
-            directory: configuration[Options.Keys.directory], link: link, allowTestKeys: allowTestKeys, logger: logger)
+            directory: configuration[Options.Keys.directory], link: link, local: configuration.localNode, peer: peer,
+            mayBeEmpty: mayBeEmpty, allowTestKeys: allowTestKeys, logger: logger)
+    }
+
+    /// The host that this one asks over `link`, where it is known by name.
+    package func peer(on link: Link) -> NodeName? {
+        link == .webStorage ? configuration[Options.Staging.node].given : nil
     }
 
     /// A finding for `--check`: whether the bag of `link` can be used.
-    package func checkKeyBag(of link: Link) -> CheckFinding {
+    package func checkKeyBag(of link: Link, isServer: Bool = false) -> CheckFinding {
         let subject = "\(configuration[Options.Keys.directory])/\(link.rawValue)"
         do {
-            _ = try keyBags(of: link)
+            let bags = try keyBags(of: link, peer: peer(on: link), mayBeEmpty: isServer)
+            if isServer {
+                guard !bags.bags.isEmpty else {
+                    return CheckFinding(
+                        .warning, subject,
+                        "nobody has a key for this link yet: see \"ffsctl node add\" and \"ffsctl keys\"")
+                }
+            } else {
+                _ = try bags.offered()
+            }
             return CheckFinding(.ok, subject, "key bag of the link \(link.rawValue)")
         } catch { return CheckFinding(.error, subject, error.text) }
     }
@@ -43,7 +62,7 @@ package struct CommlinkService: BindingService {
     package init(
         _ environment: DaemonEnvironment, link: Link, address: String, ports: ClosedRange<Int>, table: RequestTable
     ) throws(Failure) {
-        bags = try environment.keyBags(of: link)
+        bags = try environment.keyBags(of: link, mayBeEmpty: true)
         server = CommlinkServer(
             link: link, address: address, ports: ports, bags: bags,
             settings: CommlinkSettings(environment.configuration), table: table, logger: environment.logger)

@@ -33,14 +33,14 @@ import Testing
 
     @Test("the host's own name is the node's, without what cannot stand in one")
     func localNode() throws {
-        let own = LocalNode()
+        let own = NodeOption()
         for (host, name) in [
             ("storage-1", "storage-1"), ("storage-1.example.net", "storage-1"), ("-a_b", "ab"), ("", "localhost"),
             ("_", "localhost"), (String(repeating: "x", count: 70), String(repeating: "x", count: 64)),
         ] { #expect(own.name(ofHost: host).text == name) }
-        let given = try #require(LocalNode(optionText: "web-1"))
+        let given = try #require(NodeOption(optionText: "web-1"))
         #expect(given.name(ofHost: "other").text == "web-1" && given.optionText == "web-1")
-        #expect(LocalNode(optionText: "a b") == nil && LocalNode(optionText: "") == own)
+        #expect(NodeOption(optionText: "a b") == nil && NodeOption(optionText: "") == own)
     }
 
     @Test func lists() {

@@ -69,7 +69,7 @@ struct HandshakeTests {
         // Another bag under the same id.
         let twin = try KeyBag.parse(stranger.serialized())
         let forged = KeyBag(
-            id: bag.id, link: bag.link, created: bag.created,
+            id: bag.id, link: bag.link, node: nil, created: bag.created,
             material: (0..<twin.count).flatMap { index -> [UInt8] in
                 let entry = twin.entry(forPort: UInt16(index))
                 return (0..<8).map { UInt8(truncatingIfNeeded: entry.key.bits >> (56 - 8 * UInt64($0))) } + entry.psk

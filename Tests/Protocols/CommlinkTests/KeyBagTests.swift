@@ -36,6 +36,25 @@ struct KeyBagTests {
         }
     }
 
+    @Test("a host's own bag names it; several in one file are read one behind the other")
+    func ofHosts() throws {
+        var random = SystemRandomNumberGenerator()
+        let node = try NodeName("storage-1")
+        let bag = try KeyBag.generate(
+            link: "storage-web", node: node, count: 31, created: Timestamp(seconds: 0), random: &random)
+        let text = bag.serialized()
+        let read = try KeyBag.parse(text)
+        #expect(read.node == node && read.serialized() == text)
+        #expect(lines(of: bag)[3] == "node storage-1")
+        let other = try makeBag()
+        #expect(other.node == nil)
+        #expect(try KeyBag.parseAll(text + other.serialized()).map(\.id) == [bag.id, other.id])
+        #expect(throws: KeyBagError.self) { _ = try KeyBag.parseAll(text + other.serialized().dropLast()) }
+        #expect(throws: KeyBagError.self) { _ = try KeyBag.parseAll([]) }
+        let bad = Array(String(decoding: text, as: UTF8.self).replacing("node storage-1", with: "node a b").utf8)
+        #expect(throws: KeyBagError(.badNode, line: 4)) { _ = try KeyBag.parse(bad) }
+    }
+
     @Test("a bag with an even or a small number of keys cannot be made", arguments: [0, 1, 29, 30, 32, 128, 65_537])
     func badCounts(_ count: Int) {
         #expect(throws: KeyBagError.self) { _ = try makeBag(1, count: count) }

@@ -283,7 +283,7 @@ struct CommlinkServerTests {
         let running = try await RunningServer(keys, table(Ledger()), settings: settings)
         func open() async throws -> ClientLink {
             try await ClientLink.open(
-                host: "127.0.0.1", port: running.ports.lowerBound, bag: keys.bags.current, settings: settings
+                host: "127.0.0.1", port: running.ports.lowerBound, bag: try keys.offered(), settings: settings
             ).get()
         }
         let busy = try await open()

@@ -190,7 +190,7 @@ struct RefusalTests {
         try directory.writeBag()
         let keys = try directory.store()
         let running = try await RunningServer(keys, table(Ledger()))
-        let bag = keys.bags.current
+        let bag = try keys.offered()
         let port = running.ports.lowerBound
         let replies = try await blocking { () -> [Document] in
             let socket = try RawSocket(port: port)
@@ -247,7 +247,7 @@ struct RefusalTests {
         try directory.writeBag()
         let keys = try directory.store()
         let running = try await RunningServer(keys, table(Ledger()))
-        let bag = keys.bags.current
+        let bag = try keys.offered()
         let port = running.ports.lowerBound
         let slow = Document(request: "auth.password", body: try change("sleep 200").body)
         let events = try await blocking { () -> [ClientConnection.Event] in
@@ -307,7 +307,7 @@ struct RefusalTests {
         let pages = LogBook.Pages()
         let running = try await RunningServer(
             keys, table(Ledger()), settings: settings, logger: LogBook.logger(pages))
-        let bag = keys.bags.current
+        let bag = try keys.offered()
         let port = running.ports.lowerBound
         try await blocking {
             let socket = try RawSocket(port: port)

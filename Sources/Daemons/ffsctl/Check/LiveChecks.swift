@@ -152,7 +152,9 @@ struct LiveChecks: Sendable {
         let silent = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
         do {
             let bags = try KeyBagStore(
-                directory: configuration[Options.Keys.directory], link: ask.link, allowTestKeys: true, logger: silent)
+                directory: configuration[Options.Keys.directory], link: ask.link, local: configuration.localNode,
+                peer: ask.link == .webStorage ? configuration[Options.Staging.node].given : nil, allowTestKeys: true,
+                logger: silent)
             var settings = CommlinkSettings(configuration)
             settings.helloTimeout = 1
             settings.patience = Self.requestSeconds

@@ -29,7 +29,7 @@ package struct GateBriefing: Sendable, Equatable {
         settings = configuration.settings.filter { $0.source != .default }.map {
             Setting(key: $0.option.key, text: $0.text)
         }
-        bag = try environment.keyBags(of: .storageWeb).bags.current.serialized()
+        bag = try environment.keyBags(of: .storageWeb).offered().serialized()
     }
 
     /// To be called when the bag is not read from here any more.

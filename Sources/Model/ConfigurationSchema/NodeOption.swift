@@ -1,8 +1,9 @@
 package import FFSModel
 
-/// The value of `node.name`: a name, or what the host itself is called.
-package struct LocalNode: OptionValue {
-    private let given: NodeName?
+/// A host's name as an option's value, or none.
+package struct NodeOption: OptionValue {
+    /// nil where the option is empty.
+    package let given: NodeName?
 
     package init() { given = nil }
 
@@ -19,7 +20,7 @@ package struct LocalNode: OptionValue {
 
     package var optionText: String { given?.text ?? "" }
 
-    /// The name in force. `host`: what gethostname(2) says; what cannot stand in a name is left out.
+    /// The value of `node.name` in force. `host`: what gethostname(2) says; what cannot stand in a name is left out.
     package func name(ofHost host: String) -> NodeName {
         if let given { return given }
         let label = host.utf8.prefix { $0 != UInt8(ascii: ".") }
