@@ -155,9 +155,9 @@ let package = Package(
         library(
             "Services", "StagingService",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "CommlinkTransport",
-                "DaemonKit",
-                "SystemSupport", "Repository", logging, metrics, lifecycle, crypto, deque, heaps,
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "StoredFormats", "ChangeFeed", "Events",
+                "CommlinkTransport", "DaemonKit", "Journal", "Clients", "SystemSupport", "Repository", logging, metrics,
+                lifecycle, crypto, deque, heaps,
             ]),
         library(
             "Services", "FTPService",
@@ -280,8 +280,9 @@ let package = Package(
         tests(
             "Services", "StagingService",
             [
-                "StagingService", "Repository", "StoredFormats", "Requests", "SystemSupport", "Tobj", "FFSModel",
-                "DaemonKit", "ConfigurationSchema", "TestSupport", logging,
+                "StagingService", "Repository", "StoredFormats", "Requests", "ChangeFeed", "Events", "Clients",
+                "Journal", "SystemSupport", "Tobj", "FFSModel", "DaemonKit", "ConfigurationSchema", "TestSupport",
+                logging,
             ]),
         tests(
             "Services", "FTPService",
@@ -306,7 +307,8 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "TestSupport", "FFSModel", "Tobj", "Requests", "ChangeFeed", "Commlink", "CommlinkTransport", "Clients",
-                "StoredFormats", "SystemSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl", logging,
+                "StoredFormats", "Events", "Journal", "SystemSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd",
+                "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
         .testTarget(

@@ -1,10 +1,13 @@
+import Clients
 import CommlinkTransport
+import Events
 import FFSModel
 import Glibc
+import Journal
 import Logging
 import Requests
-import Clients
 import Synchronization
+import SystemSupport
 import TestSupport
 import Testing
 
@@ -21,7 +24,9 @@ private struct StagingHost: Sendable {
     init() async throws {
         directory = try TemporaryDirectory("staged")
         ports = try Ports.range(2)
-        for name in ["run", "state", "keybag", "repository", "accounts"] { try Files.makeDirectory(directory(name)) }
+        for name in ["run", "state", "keybag", "repository", "accounts", "journal"] {
+            try Files.makeDirectory(directory(name))
+        }
         try Files.write(
             """
             run:
@@ -36,12 +41,14 @@ private struct StagingHost: Sendable {
               accounts: \(directory("accounts"))
               base-port: \(ports.lowerBound)
               port-count: \(ports.count)
+            pipeline:
+              journal-directory: \(directory("journal"))
 
             """, to: config)
         try await ffsctl("keys", "generate", "web-storage").succeeded()
         if geteuid() == 0 {
             try await command(
-                ["chown", Self.user] + ["run", "state", "repository", "accounts"].map { directory($0) }
+                ["chown", Self.user] + ["run", "state", "repository", "accounts", "journal"].map { directory($0) }
             ).succeeded()
             let group = try await command(["id", "-gn", Self.user]).succeeded().trimmed
             try await command(["chgrp", group, directory("keybag/web-storage")]).succeeded()
@@ -80,6 +87,22 @@ private struct StagingHost: Sendable {
         return CommlinkClient(
             link: .webStorage, host: "127.0.0.1", ports: ports, bags: bags, settings: CommlinkSettings(),
             logger: logger)
+    }
+
+    /// Accounts that the journal says were staged.
+    func recorded() throws -> Set<String> {
+        var accounts: Set<String> = []
+        let folder = directory("journal/ffsstaged")
+        for name in try Files.names(in: folder) where name.hasSuffix(".open") || name.hasSuffix(".sealed") {
+            guard var reader = try SegmentReader(try Descriptor.open(CPath("\(folder)/\(name)"), .read)) else {
+                continue
+            }
+            for case .record(_, let bytes) in try reader.next(limit: 100_000, byteLimit: 1 << 26, isSealed: true) {
+                let event = try Event(record: bytes)
+                if event.type == .accountStaged, let account = event.text(.account) { accounts.insert(account) }
+            }
+        }
+        return accounts
     }
 
     func accounts() throws -> [String] {
@@ -151,6 +174,9 @@ private struct StagingHost: Sendable {
                 && Files.names(in: host.directory("accounts/.withdrawn")).isEmpty
         }
         #expect(try Set(host.accounts()) == Set(made.values.map(\.account.text)))
+        try await eventually("every account is in the journal, whenever the daemon died") {
+            try host.recorded().isSuperset(of: host.accounts())
+        }
         #expect(try await host.ffsctl("staging", "reconcile", "--dry-run", "--json").succeeded().trimmed == "[]")
         // Whoever asks again gets the same.
         for (id, account) in made {

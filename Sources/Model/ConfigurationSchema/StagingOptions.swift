@@ -50,12 +50,26 @@ extension Options {
             "How long a withdrawn account's record is kept: a repeated request is told that it is gone instead of getting a new account."
         )
 
+        package static let lease = Option(
+            "staging.lease", 30, unit: "s", bounds: 3...180,
+            "How long after this host last heard that nothing has changed in the master database it may go on by what it knows. It bounds how late a revocation arrives. Used where ftp.relay-host is set."
+        )
+        package static let leases = Option(
+            "staging.leases", Leases.strict,
+            "What becomes of new accounts when the lease has lapsed because ffswebd or ffsauthd cannot be reached. strict: they are refused until it can be checked again what the customer may have. serve-stale: they are made all the same, and the log says so. Accounts that exist stay, but for those under the policy cut."
+        )
+
         /// In run.directory: where ffsftpd's gate asks ffsstaged for customers' accounts.
         package static let signInSocket = "ffsstaged/sign-in.sock"
 
         package static let all: [any AnyOption] = [
             user, address, node, basePort, portCount, repository, accounts, threads, queue, linkCeiling, maxLifetime,
-            linkLifetime, reapRate, accountsPerCustomer, accountsPerHour, remember,
+            linkLifetime, reapRate, accountsPerCustomer, accountsPerHour, remember, lease, leases,
         ]
+    }
+
+    package enum Leases: String, OptionChoice {
+        case strict
+        case serveStale = "serve-stale"
     }
 }

@@ -90,7 +90,7 @@ package struct ContentRegister: RequestMessage {
 }
 
 /// `content.withdraw`: nobody may order this version, or without a version any of the product's, from now on.
-/// Orders and accounts already made are not touched.
+/// Orders stay on record; accounts that hold it end under their policies on hosts that follow the change feed.
 package struct ContentWithdraw: RequestMessage {
     package static var type: RequestType { .contentWithdraw }
     package let product: ProductName

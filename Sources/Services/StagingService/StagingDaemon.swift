@@ -1,7 +1,9 @@
 package import ConfigurationSchema
 package import DaemonKit
+import Clients
 import CommlinkTransport
 import FFSModel
+import Journal
 import Logging
 import Metrics
 package import Requests
@@ -17,6 +19,8 @@ package struct StagingDaemon: Daemon {
     package let services: [any Service]
     private let engine: StagingEngine
     private let commlink: CommlinkService
+    /// Keys of the relay's link; nil where no change feed is followed.
+    private let relayBags: KeyBagStore?
 
     /// While still root: whatever is made in the account area shall have the area's group, which is ffsftpd's.
     /// The owner, who is not in that group, could not set this bit.
@@ -34,13 +38,19 @@ package struct StagingDaemon: Daemon {
         let configuration = environment.configuration
         return StartupChecks.run(StagingSettings(configuration), reader: configuration[Options.FTP.user])
             + [environment.checkKeyBag(of: .webStorage, isServer: true)]
+            + (configuration[Options.FTP.relayHost].isEmpty ? [] : [environment.checkKeyBag(of: .storageWeb)])
     }
 
     package init(_ environment: DaemonEnvironment) async throws {
         let configuration = environment.configuration
         // Trees are for others to read; what is private is made so by its own mode.
         Privileges.setCreationMask(0o022)
-        let engine = try StagingEngine(settings: StagingSettings(configuration), logger: environment.logger)
+        let relay = try Self.relay(environment)
+        relayBags = relay?.bags
+        let settings = StagingSettings(configuration)
+        let engine = try StagingEngine(
+            settings: settings, logger: environment.logger, clock: .system, desk: relay?.desk,
+            recorder: try Self.recorder(environment, settings))
         self.engine = engine
         requestTable = engine.requestTable(daemon: Self.name, version: ffsVersion)
         let first = configuration[Options.Staging.basePort]
@@ -48,7 +58,60 @@ package struct StagingDaemon: Daemon {
             environment, link: .webStorage, address: configuration[Options.Staging.address],
             ports: first...(first + configuration[Options.Staging.portCount] - 1), table: requestTable)
         // Ended in reverse order: the threads stop when nobody can ask any more.
-        services = [EngineService(engine: engine), commlink] + (try Self.signInSocket(environment, requestTable))
+        services =
+            [EngineService(engine: engine)] + Self.following(engine, relay, environment) + [commlink]
+            + (try Self.signInSocket(environment, requestTable))
+    }
+
+    /// What the change feed is followed by.
+    private struct Relay {
+        let bags: KeyBagStore
+        let client: CommlinkClient
+        let desk: OrderDesk
+    }
+
+    /// ffswebd's relay, and behind it ffsauthd; nil where there is none: changes in the master database then reach accounts
+    /// only as somebody revokes them here.
+    private static func relay(_ environment: DaemonEnvironment) throws(Failure) -> Relay? {
+        let configuration = environment.configuration
+        let host = configuration[Options.FTP.relayHost]
+        guard !host.isEmpty else { return nil }
+        let bags = try environment.keyBags(of: .storageWeb)
+        // The agent tells of an outage once; the link would at each attempt.
+        var quiet = environment.logger
+        quiet.logLevel = max(quiet.logLevel, .error)
+        let first = configuration[Options.Web.relayBasePort]
+        let client = CommlinkClient(
+            link: .storageWeb, host: host, ports: first...(first + configuration[Options.Web.relayPortCount] - 1),
+            bags: bags, settings: CommlinkSettings(configuration), logger: quiet)
+        let servesStale = configuration[Options.Staging.leases] == .serveStale
+        let feed = FeedGuard(
+            lease: Int64(configuration[Options.Staging.lease]) * 1_000_000_000, isStrict: !servesStale,
+            now: { SystemClock.sinceBoot() })
+        let desk = OrderDesk(
+            feed: feed, auth: AuthClient(client), servesStale: servesStale, logger: environment.logger)
+        return Relay(bags: bags, client: client, desk: desk)
+    }
+
+    private static func following(
+        _ engine: StagingEngine, _ relay: Relay?, _ environment: DaemonEnvironment
+    ) -> [any Service] {
+        guard let relay else { return [] }
+        return [
+            CommlinkClients(relay.client),
+            CacheUpdateAgent(engine, relay.desk, node: environment.configuration.localNode),
+        ]
+    }
+
+    private static func recorder(
+        _ environment: DaemonEnvironment, _ settings: StagingSettings
+    ) throws(Failure) -> AccountRecorder? {
+        let (configuration, logger) = (environment.configuration, environment.logger)
+        guard !configuration[Options.Pipeline.journals].isEmpty else { return nil }
+        let journal = try Journal(
+            stream: name, configuration: configuration, report: { logger.critical("\($0.text)") })
+        return try AccountRecorder(
+            journal: journal, directory: settings.stateDirectory, clock: .system, logger: logger)
     }
 
     /// The socket at which ffsftpd's gate asks for customers' accounts; none where they cannot sign in there.
@@ -71,7 +134,10 @@ package struct StagingDaemon: Daemon {
         ]
     }
 
-    package func reload(_ environment: DaemonEnvironment) async throws { try commlink.reload() }
+    package func reload(_ environment: DaemonEnvironment) async throws {
+        try commlink.reload()
+        try relayBags?.reload()
+    }
 
     package func prove() async { await engine.prove() }
 
@@ -120,8 +186,9 @@ extension StagingEngine {
         table.on(StageExtend.self) { [self] request, _ in
             try await extend(request.account, lifetime: request.lifetime)
         }
-        table.on(StageRevoke.self) { [self] request, _ in
-            try await revoke(request.account, policy: request.policy)
+        table.on(StageRevoke.self) { [self] request, context in
+            let actor = context.link == .control ? context.peer : nil
+            try await revoke(request.account, policy: request.policy, actor: actor)
             return Done()
         }
         table.on(StageStatus.self) { [self] request, _ in try await status(request.account) }

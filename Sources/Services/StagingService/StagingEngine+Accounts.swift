@@ -24,6 +24,7 @@ extension StagingEngine {
                     throw error.failure("cannot extend account \(account)")
                 }
                 index.add(record)
+                recorder?.extended(record)
                 return record
             }
             logger.info("account extended", metadata: ["account": "\(account)", "expires": "\(record.expires)"])
@@ -32,11 +33,15 @@ extension StagingEngine {
     }
 
     /// `stage.revoke`.
-    package func revoke(_ account: AccountID, policy: ExpiryPolicy?) async throws(Failure) {
+    ///
+    /// - Parameter actor: who did it on this host, `uid 0`; nil for the customer.
+    package func revoke(_ account: AccountID, policy: ExpiryPolicy?, actor: String? = nil) async throws(Failure) {
         try await scheduler.run { [self] () throws(Failure) in
             try keeper.changing { () throws(Failure) in
-                let record = try living(account)
-                try keeper.withdraw(record.withdrawn(at: clock.now(), policy: policy ?? record.policy), rewrite: true)
+                let living = try living(account)
+                let record = living.withdrawn(at: clock.now(), policy: policy ?? living.policy)
+                try keeper.withdraw(record, rewrite: true)
+                recorder?.revoked(record, actor: actor)
             }
             logger.info("account revoked", metadata: ["account": "\(account)"])
         }

@@ -93,17 +93,34 @@ extension StagingEngine {
         case .live, .withdrawn: throw Self.gone(account)
         case nil: break
         }
+        try recorder?.admit()
         try index.reserve(for: request.customer, now: clock.steady())
-        let items = Self.sorted(request.items)
+        guard request.order > 0, let desk = publisher.desk else { return try plan(wish, nil) }
+        if let claim = desk.claimAtOnce(request) { return try plan(wish, claim) }
+        Task { [self] in
+            do throws(Failure) {
+                let claim = try await desk.claim(request, trace: wish.trace)
+                do throws(Failure) {
+                    try scheduler.urgent { [self] in
+                        do throws(Failure) { try plan(wish, claim) } catch { settle(account, .failure(error)) }
+                    }
+                } catch { giveUp(wish, error) }
+            } catch { giveUp(wish, error) }
+        }
+    }
+
+    /// Finds out what to build, and begins.
+    private func plan(_ wish: Wish, _ claim: FeedGuard.Claim?) throws(Failure) {
+        let items = Self.sorted(wish.request.items)
         do throws(Failure) {
-            if let plans = try self.plans.atHand(items) { return try start(wish, plans) }
+            if let plans = try self.plans.atHand(items) { return try start(wish, claim, plans) }
             // Elsewhere, so that nobody's small account waits for a large version to be read.
             try loading.urgent { [self] in
                 do throws(Failure) {
                     let plans = try self.plans.loaded(items)
                     scheduler.bulk([
                         { [self] in
-                            do throws(Failure) { try start(wish, plans) } catch {
+                            do throws(Failure) { try start(wish, claim, plans) } catch {
                                 giveUp(wish, error)
                             }
                         }
@@ -111,7 +128,7 @@ extension StagingEngine {
                 } catch { giveUp(wish, error) }
             }
         } catch {
-            index.giveBack(request.customer)
+            index.giveBack(wish.request.customer)
             throw error
         }
     }
@@ -121,19 +138,26 @@ extension StagingEngine {
         settle(wish.account, .failure(failure))
     }
 
-    private func start(_ wish: Wish, _ plans: [ContentPlan]) throws(Failure) {
+    private func start(_ wish: Wish, _ claim: FeedGuard.Claim?, _ plans: [ContentPlan]) throws(Failure) {
         let (request, now) = (wish.request, clock.now())
+        let expires = min(now + Int64(request.lifetime), claim?.until ?? now + Int64(request.lifetime))
+        guard expires > now else {
+            throw Failure(.notEntitled, "what order \(request.order) allowed ended at \(expires)")
+        }
         for plan in plans { try Self.check(plan, is: request.terms.manifests[plan.item]) }
         let origin = AccountRecord.Origin(
             trace: wish.trace, manifests: Dictionary(plans.map { ($0.item, $0.manifest) }) { first, _ in first },
             retailer: request.terms.retailer, level: request.terms.level, isMetered: request.terms.isMetered)
         let record = AccountRecord(
             account: wish.account, customer: request.customer, items: plans.map(\.item), created: now,
-            expires: now + Int64(request.lifetime), policy: request.policy, order: request.order, request: wish.id,
-            origin: origin,
+            expires: expires, policy: request.policy, order: request.order, request: wish.id, origin: origin,
             passwordDigest: .sha256(of: Array(credentials.password(for: wish.id, created: now).utf8)),
             fileCount: plans.reduce(0) { $0 + $1.fileCount }, bytes: plans.reduce(0) { $0 + $1.bytes })
-        try build(record, plans)
+        recorder?.begin(record)
+        do throws(Failure) { try build(record, claim, plans) } catch {
+            recorder?.end(record)
+            throw error
+        }
     }
 
     /// Refuses a content other than the one that was ordered.
@@ -149,16 +173,17 @@ extension StagingEngine {
         Failure(.gone, "account \(account) has expired or was revoked; send a new request for a new account")
     }
 
-    private func build(_ record: AccountRecord, _ plans: [ContentPlan]) throws(Failure) {
+    private func build(
+        _ record: AccountRecord, _ claim: FeedGuard.Claim?, _ plans: [ContentPlan]
+    ) throws(Failure) {
         let tree: BuildTree
         do throws(Failure) { tree = try builder.begin(record.account, plans) } catch {
             throw abandon(record.account, plans, error)
         }
         let chunks = plans.map { TreeBuilder.parts(of: $0) }
         let count = chunks.reduce(0) { $0 + $1.count }
-        let job = BuildJob(record: record, plans: plans, tree: tree, chunks: max(count, 1)) { [self] result in
-            finish(record, plans, result)
-        }
+        let job = BuildJob(
+            record: record, plans: plans, tree: tree, chunks: max(count, 1), claim: claim, finish: finish)
         let all = chunks.enumerated().flatMap { plan, chunks in
             chunks.map { BuildChunk(job: job, plan: plan, parts: $0) }
         }
@@ -182,10 +207,22 @@ extension StagingEngine {
         } catch { job.finish(.failure(error)) }
     }
 
-    private func finish(_ record: AccountRecord, _ plans: [ContentPlan], _ result: Result<Void, Failure>) {
+    /// Published and on disk, or not. Only what is recorded is answered for.
+    private func finish(_ job: BuildJob, _ result: Result<Void, Failure>) {
+        let (record, plans) = (job.record, job.plans)
+        defer { recorder?.end(record) }
+        var result = result
+        if case .success = result {
+            do throws(Failure) {
+                try publisher.confirm(job)
+                try recorder?.staged(record)
+            } catch {
+                publisher.takeBack(record)
+                result = .failure(error)
+            }
+        }
         switch result {
         case .success:
-            index.addReserved(record)
             let password = credentials.password(for: record.request, created: record.created)
             settle(record.account, .success(reply(record, plans.lazy.flatMap(\.listing), password: password)))
         case .failure(let failure):

@@ -26,9 +26,14 @@ package final class StagingEngine: Sendable {
     let index: AccountIndex
     let plans: PlanCache
     let builder: TreeBuilder
+    let publisher: Publisher
+    /// nil where nothing is recorded.
+    let recorder: AccountRecorder?
     let scheduler: BuildScheduler
     /// Reads large versions.
     let loading: BuildScheduler
+    /// Applies changes.
+    let changing: BuildScheduler
     let committer: Committer
     let credentials: AccountCredentials
     let keeper: AccountKeeper
@@ -46,9 +51,13 @@ package final class StagingEngine: Sendable {
         try self.init(settings: settings, logger: logger, clock: clock, disk: nil)
     }
 
-    /// - Parameter disk: what stands for the account area's disk; nil for itself.
+    /// - Parameters:
+    ///   - disk: what stands for the account area's disk; nil for itself.
+    ///   - desk: who knows whether orders stand; nil where no change feed is followed.
+    ///   - recorder: nil where nothing is recorded.
     init(
-        settings: StagingSettings, logger: Logger, clock: StagingClock, disk: CommitDisk?
+        settings: StagingSettings, logger: Logger, clock: StagingClock, disk: CommitDisk? = nil,
+        desk: OrderDesk? = nil, recorder: AccountRecorder? = nil
     ) throws(Failure) {
         self.settings = settings
         self.logger = logger
@@ -64,12 +73,16 @@ package final class StagingEngine: Sendable {
         index = AccountIndex(customerLimit: settings.accountsPerCustomer, hourLimit: settings.accountsPerHour)
         let reaper = AccountReaper(
             store: store, clock: clock, logger: logger, rate: settings.reapRate, remember: settings.remember)
-        keeper = AccountKeeper(store: store, index: index, reaper: reaper, clock: clock, logger: logger)
+        keeper = AccountKeeper(
+            store: store, index: index, reaper: reaper, recorder: recorder, clock: clock, logger: logger)
+        publisher = Publisher(store: store, index: index, desk: desk)
+        self.recorder = recorder
         scheduler = try BuildScheduler(threads: settings.threads, limit: settings.queue, name: "build")
         loading = try BuildScheduler(threads: 1, limit: settings.queue, name: "plans")
+        changing = try BuildScheduler(threads: 1, limit: settings.queue, name: "changes")
         let area: CommitDisk
         if let disk { area = disk } else { area = try .real(store) }
-        committer = try Committer(store: store, disk: area)
+        committer = try Committer(publisher: publisher, disk: area)
         try keeper.start()
     }
 
@@ -79,7 +92,9 @@ package final class StagingEngine: Sendable {
         loading.stop()
         scheduler.stop()
         committer.stop()
+        changing.stop()
         keeper.stop()
+        recorder?.stop()
         builder.linker.stop()
         store.unlock()
     }

@@ -86,6 +86,11 @@ package final class Journal: Sendable {
         if let error, !settings.serveWhenFull { throw error.failure }
     }
 
+    /// Returns when everything recorded so far survives a power failure. Blocks.
+    package func sync() throws(Failure) {
+        if let error = syncError(RecordNumber(segment: writer.segment, offset: .max - 1)) { throw error.failure }
+    }
+
     /// Syncs and seals; later records are refused. Blocks: at the end of a daemon.
     package func stop() {
         work.withLock(wake: .all) { $0.isStopped = true }

@@ -1,3 +1,4 @@
+import ChangeFeed
 import DequeModule
 import FFSModel
 import HeapModule
@@ -11,6 +12,9 @@ final class AccountIndex: Sendable {
         var expires: Int64
         let created: Int64
         let customer: CustomerName
+        /// What a change could take away: nothing for an account without an order.
+        let items: [Item]
+        let isBound: Bool
         /// When the heap looks at it next; nil when nothing in the heap is this entry's.
         var queued: Int64?
     }
@@ -41,6 +45,10 @@ final class AccountIndex: Sendable {
         /// Accounts begun within the last hour, by steady time.
         var begun = Deque<(time: Int64, customer: CustomerName)>()
         var isComplete = false
+        /// Accounts of orders, by what they hold.
+        var holders: [Item: Set<AccountKey>] = [:]
+        /// Accounts of orders under the policy `cut`.
+        var cut: Set<AccountKey> = []
     }
 
     private let state = Mutex(State())
@@ -118,8 +126,14 @@ final class AccountIndex: Sendable {
                 let place = NewestFirst.Place(created: created, key: key)
                 state.accounts.insert(place)
                 state.change(record.customer) { $0.accounts.insert(place) }
+                let isBound = record.order > 0
                 state.entries[key] = Entry(
-                    expires: 0, created: created, customer: record.customer, queued: nil)
+                    expires: 0, created: created, customer: record.customer, items: isBound ? record.items : [],
+                    isBound: isBound, queued: nil)
+                if isBound {
+                    for item in record.items { state.holders[item, default: []].insert(key) }
+                    if record.policy == .cut { state.cut.insert(key) }
+                }
             }
             state.entries[key]?.expires = record.expires.seconds
             state.look(at: key, record.expires.seconds)
@@ -133,11 +147,50 @@ final class AccountIndex: Sendable {
             let place = NewestFirst.Place(created: entry.created, key: key)
             state.accounts.remove(place)
             state.change(entry.customer) { $0.accounts.remove(place) }
+            state.cut.remove(key)
+            for item in entry.items {
+                state.holders[item]?.remove(key)
+                if state.holders[item]?.isEmpty == true { state.holders[item] = nil }
+            }
         }
+    }
+
+    /// The publication of an account that was reserved has been taken back: it is one that is being made again.
+    func takeBack(_ record: AccountRecord) {
+        remove(record.account)
+        state.withLock { state in state.change(record.customer) { $0.making += 1 } }
     }
 
     /// The area has been read to its end: what is not here does not exist.
     func markComplete() { state.withLock { $0.isComplete = true } }
+    var isComplete: Bool { state.withLock { $0.isComplete } }
+
+    func contains(_ account: AccountID) -> Bool { state.withLock { $0.entries[AccountKey(account)] != nil } }
+
+    /// Accounts that were made for an order.
+    var boundAccounts: [AccountID] { state.withLock { $0.entries.filter(\.value.isBound).keys.map(\.account) } }
+
+    /// Those of them that may not outlive the lease.
+    var cutAccounts: [AccountID] { state.withLock { $0.cut.map(\.account) } }
+
+    /// Accounts of orders that a change may have ended: whoever gets something new loses nothing by it.
+    func accounts(touchedBy row: FeedRow) -> [AccountID] {
+        guard row.operation != .insert else { return [] }
+        let product = row[.product].flatMap { try? ProductName($0) }
+        return state.withLock { state in
+            switch row.entity {
+            case .customer: state.accounts(of: row[.customer], where: { $0.isBound })
+            case .entitlement:
+                state.accounts(
+                    of: row[.customer], where: { entry in entry.items.contains { $0.product == product } })
+            case .version: row.item.flatMap { state.holders[$0] }.map { $0.map(\.account) } ?? []
+            case .product where row.operation == .delete:
+                state.holders.filter { $0.key.product == product }.flatMap { $0.value.map(\.account) }
+            // A product's texts, a content's size, hosts and persons decide nothing about an account.
+            default: []
+            }
+        }
+    }
 
     /// Up to `limit` accounts whose time has come. They stay listed until removed, and are not named again before
     /// ``retry(_:at:)`` says so.
@@ -181,6 +234,12 @@ final class AccountIndex: Sendable {
 }
 
 extension AccountIndex.State {
+    fileprivate func accounts(of customer: String?, where isHeld: (AccountIndex.Entry) -> Bool) -> [AccountID] {
+        guard let name = customer.flatMap({ try? CustomerName($0) }), let known = customers[name] else { return [] }
+        return known.accounts.page(after: nil, limit: .max).map(\.key).filter { entries[$0].map(isHeld) ?? false }
+            .map(\.account)
+    }
+
     /// Changes what is known of a customer; forgets one of whom nothing is left.
     fileprivate mutating func change(_ name: CustomerName, _ body: (inout AccountIndex.Customer) -> Void) {
         body(&customers[name, default: AccountIndex.Customer()])

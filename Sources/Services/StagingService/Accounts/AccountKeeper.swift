@@ -16,6 +16,7 @@ final class AccountKeeper: Sendable {
     let store: AccountStore
     let index: AccountIndex
     let reaper: AccountReaper
+    let recorder: AccountRecorder?
     private let clock: StagingClock
     let logger: Logger
     private let state = Monitor(State())
@@ -24,10 +25,14 @@ final class AccountKeeper: Sendable {
     /// Seconds until an account that could not be ended is tried again.
     private static let retryDelay: Int64 = 10
 
-    init(store: AccountStore, index: AccountIndex, reaper: AccountReaper, clock: StagingClock, logger: Logger) {
+    init(
+        store: AccountStore, index: AccountIndex, reaper: AccountReaper, recorder: AccountRecorder?,
+        clock: StagingClock, logger: Logger
+    ) {
         self.store = store
         self.index = index
         self.reaper = reaper
+        self.recorder = recorder
         self.clock = clock
         self.logger = logger
     }
@@ -88,6 +93,7 @@ final class AccountKeeper: Sendable {
         while !isStopping {
             offset = watchClock(offset)
             expire()
+            recorder?.advance()
             _ = state.wait(timeout: 250_000_000) { state -> Bool? in state.isStopping ? true : nil }
         }
         state.withLock(wake: .all) { $0.hasStopped = true }
@@ -129,6 +135,8 @@ final class AccountKeeper: Sendable {
         }
         guard case .live(let record)? = found else { return index.remove(account) }
         if record.isLive(at: clock.now()) { return index.add(record) }
+        // Its time is over whatever becomes of the rest, so this is true already; after a crash it is recorded again.
+        try recorder?.expired(record)
         try withdraw(record, rewrite: false)
         logger.info("account expired", metadata: ["account": "\(account)"])
     }

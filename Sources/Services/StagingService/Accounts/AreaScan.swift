@@ -35,6 +35,7 @@ extension AccountKeeper {
                 if let account = AccountArea.account(directory: entry.name.bytes) { readWithdrawn(account) }
                 return !isStopping
             }
+            if !isStopping { recorder?.hasReadArea() }
             index.markComplete()
             logger.info("account area read", metadata: ["accounts": "\(index.count)"])
         } catch { logger.error("cannot read the account area: \(error)") }
@@ -44,6 +45,7 @@ extension AccountKeeper {
         do throws(Failure) {
             try changing { () throws(Failure) in
                 let record = try store.record(of: account, in: store.root)
+                if let record { recorder?.again(record) }
                 if let record, record.withdrawn == nil, try hasTree(account) { return index.add(record) }
                 // Withdrawn while the area was read.
                 guard try exists(account) else { return }
@@ -82,7 +84,10 @@ extension AccountKeeper {
 
     private func readWithdrawn(_ account: AccountID) {
         do throws(Failure) {
-            if let record = try store.record(of: account, in: store.withdrawn) { return reaper.schedule(record) }
+            if let record = try store.record(of: account, in: store.withdrawn) {
+                recorder?.again(record)
+                return reaper.schedule(record)
+            }
             try changing { () throws(Failure) in try discardWithdrawn(account) }
         } catch { logger.error("cannot read a withdrawn account: \(error)", metadata: ["account": "\(account)"]) }
     }

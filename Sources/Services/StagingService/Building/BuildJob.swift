@@ -14,19 +14,25 @@ final class BuildJob: Sendable {
     let pending: Atomic<Int>
     /// The first thing that went wrong; later chunks are skipped.
     let failure = Mutex<Failure?>(nil)
+    /// What the change feed knows of it; nil for an account without an order, and where no feed is followed.
+    let claim: Mutex<FeedGuard.Claim?>
     /// Told once, on whichever thread ends the job.
-    let finish: @Sendable (Result<Void, Failure>) -> Void
+    private let end: @Sendable (BuildJob, Result<Void, Failure>) -> Void
 
     init(
-        record: AccountRecord, plans: [ContentPlan], tree: BuildTree, chunks: Int,
-        finish: @escaping @Sendable (Result<Void, Failure>) -> Void
+        record: AccountRecord, plans: [ContentPlan], tree: BuildTree, chunks: Int, claim: FeedGuard.Claim?,
+        finish: @escaping @Sendable (BuildJob, Result<Void, Failure>) -> Void
     ) {
         self.record = record
         self.plans = plans
         self.tree = tree
         pending = Atomic(chunks)
-        self.finish = finish
+        self.claim = Mutex(claim)
+        end = finish
     }
+
+    /// Published and on disk, or why not.
+    func finish(_ result: Result<Void, Failure>) { end(self, result) }
 
     func fail(_ error: Failure) {
         failure.withLock { if $0 == nil { $0 = error } }

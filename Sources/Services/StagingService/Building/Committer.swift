@@ -17,12 +17,12 @@ final class Committer: Sendable {
         var hasStopped = false
     }
 
-    private let store: AccountStore
+    private let publisher: Publisher
     private let disk: CommitDisk
     private let state = Monitor(State())
 
-    init(store: AccountStore, disk: CommitDisk) throws(Failure) {
-        self.store = store
+    init(publisher: Publisher, disk: CommitDisk) throws(Failure) {
+        self.publisher = publisher
         self.disk = disk
         do throws(SystemError) { try SystemThread(name: "commit") { [self] in work() }.detach() } catch {
             throw error.failure("cannot start the committing thread")
@@ -31,7 +31,11 @@ final class Committer: Sendable {
 
     /// Takes over a job whose tree is complete.
     func add(_ job: BuildJob, written: [WrittenFile]) {
-        state.withLock(wake: .one) { $0.built.append(Built(job: job, written: written)) }
+        let isTaken = state.withLock(wake: .one) { state in
+            if !state.isStopping { state.built.append(Built(job: job, written: written)) }
+            return !state.isStopping
+        }
+        if !isTaken { job.finish(.failure(Failure(.draining, "ffsstaged is stopping; repeat the request later"))) }
     }
 
     private func work() {
@@ -43,11 +47,14 @@ final class Committer: Sendable {
     private func commit(_ round: [Built]) {
         var published: [BuildJob] = []
         for (built, failure) in zip(round, disk.bringFiles(round.map(\.written))) {
-            do throws(SystemError) {
-                if let failure { throw failure }
-                try store.publish(built.job.record.account)
-                published.append(built.job)
-            } catch { built.job.finish(.failure(error.failure("cannot publish the account"))) }
+            do throws(Failure) {
+                if let failure { throw failure.failure("cannot publish the account") }
+                if try publisher.publish(built.job) {
+                    published.append(built.job)
+                } else {
+                    renew(built)
+                }
+            } catch { built.job.finish(.failure(error)) }
         }
         guard !published.isEmpty else { return }
         do throws(SystemError) { try disk.bringNames() } catch {
@@ -55,12 +62,23 @@ final class Committer: Sendable {
             // requests can be sent again. A later round that succeeds says nothing about this one's names.
             let failure = error.failure("cannot bring the account to disk")
             for job in published {
-                try? store.unpublish(job.record.account)
+                publisher.takeBack(job.record)
                 job.finish(.failure(failure))
             }
             return
         }
         for job in published { job.finish(.success(())) }
+    }
+
+    /// A change has overtaken what the tree was built on: its order is asked about again, as often as need be.
+    private func renew(_ built: Built) {
+        let (job, written) = (built.job, built.written)
+        Task {
+            do throws(Failure) {
+                try await publisher.renew(job)
+                add(job, written: written)
+            } catch { job.finish(.failure(error)) }
+        }
     }
 
     /// What was built since the last round; nil at the end.

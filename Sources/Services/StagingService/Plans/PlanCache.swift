@@ -119,6 +119,14 @@ final class PlanCache: Sendable {
         }
     }
 
+    /// Drops every plan.
+    func forgetAll() {
+        state.withLock { state in
+            state.plans = [:]
+            state.rows = 0
+        }
+    }
+
     /// Drops the plan of `item`: it is no longer published, or turned out to be wrong.
     func forget(_ item: Item) {
         state.withLock { state in
