@@ -203,6 +203,7 @@ demo() {
 
     demo_as_customer
     demo_inodes
+    demo_change
     demo_environment
 
     step "Summary"
@@ -314,6 +315,37 @@ demo_inodes() {
         [ "$one" = "$other" ] || fail 65 "$staged is inode $one, the repository's object is $other"
         say "    $file: inode $one, as objects/$(printf %.2s "$digest")/$digest"
     done
+}
+
+# What somebody changes in the master database with SQL of their own reaches the storage host at once.
+demo_change() {
+    step "Revoking an entitlement with sqlite3, and watching the account end"
+    command -v sqlite3 >/dev/null || {
+        say "    sqlite3 is not installed: apt-get install sqlite3 to see this"
+        return
+    }
+    printf '%s\n' "$password" | ctl customer add passing --password-stdin --display-name "Passing Customer" ||
+        fail 70 "the second customer could not be created"
+    ctl entitlement grant passing ffs-small --policy cut || fail 70 "the second customer's entitlement could not be granted"
+    (umask 077 && printf '{"customer": "passing", "password": "%s"}' "$password" >"$work/login.json")
+    reply=$(demo_api sessions "$work/login.json") || fail 70 "signing in failed: $reply"
+    (umask 077 && printf 'header = "Authorization: Bearer %s"\n' "$(printf '%s' "$reply" | json_text token)" >"$work/token")
+    echo '{"items": [{"product": "ffs-small", "version": "1.0"}]}' >"$work/order.json"
+    reply=$(demo_api accounts "$work/order.json" -K "$work/token") || fail 70 "staging failed: $reply"
+    passing=$(printf '%s' "$reply" | json_text account)
+    [ -e "$state/srv/ffs/accounts/$passing/record" ] || fail 70 "the account $passing is not there"
+    statement="UPDATE entitlements SET revoked = unixepoch() WHERE customer = 'passing'"
+    say "    sqlite3 master.sqlite \"$statement\""
+    start=$(seconds)
+    sqlite3 "$state/var/lib/ffs/auth/master.sqlite" "PRAGMA busy_timeout = 5000; $statement" >/dev/null ||
+        fail 70 "sqlite3 could not change the master database"
+    tries=0
+    while [ -e "$state/srv/ffs/accounts/$passing/record" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 500 ] || fail 70 "the account $passing still stands 5 s after its entitlement was revoked"
+        sleep 0.01
+    done
+    timed "raw SQL revoked, account ended" "$start"
 }
 
 demo_environment() {
