@@ -51,6 +51,9 @@ package final class SQLiteFile: Sendable {
         self.kind = kind
         do {
             pool = try DatabasePool(path: path, configuration: Self.configuration(kind))
+            // GRDB takes the writer back to NORMAL when it turns the write-ahead log on: what was answered must survive a
+            // power cut, not only a kill.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try pool.read { try Self.recognise($0, kind, path: path) }
             try kind.migrator.migrate(pool)
         } catch let error as DatabaseError { throw Self.failure(error, kind, path: path) }
@@ -90,8 +93,7 @@ package final class SQLiteFile: Sendable {
         // Only an operator's own sqlite3 competes for the lock.
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
-            // What was answered must survive a power cut, not only a kill.
-            try db.execute(sql: "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
+            try db.execute(sql: "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
             if let cache = kind.cache { try db.execute(sql: "PRAGMA cache_size = -\(cache)") }
         }
         return configuration
