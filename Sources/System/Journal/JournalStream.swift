@@ -25,6 +25,10 @@ package final class JournalStream: Sendable {
         do throws(SystemError) {
             let parent = try Descriptor.open(CPath(directory), [.read, .directory])
             folder = try Self.folder(CPath(stream), in: parent)
+            // Who could be somebody else's folder's owner could exchange what is in it at any moment.
+            guard try folder.status().user == SystemUser.effectiveNumber else {
+                throw SystemError("openat", .notPermitted, path: path)
+            }
             incarnation = try Self.incarnation(in: folder)
             for entry in try folder.entries() where entry.name.bytes.ends(with: ".new") {
                 try folder.unlink(entry.name)

@@ -22,6 +22,9 @@ package enum SystemClock {
     /// Nanoseconds since boot, sleep included: what wall time is compared with to see it step.
     package static func sinceBoot() -> Int64 { nanoseconds(CLOCK_BOOTTIME) }
 
+    /// Processor time of all threads of this process, nanoseconds.
+    package static func processor() -> Int64 { nanoseconds(CLOCK_PROCESS_CPUTIME_ID) }
+
     private static func nanoseconds(_ clock: clockid_t) -> Int64 {
         let time = read(clock)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
