@@ -70,6 +70,7 @@ let package = Package(
     products: [
         .executable(name: "ffswebd", targets: ["ffswebd"]),
         .executable(name: "ffsauthd", targets: ["ffsauthd"]),
+        .executable(name: "ffspiped", targets: ["ffspiped"]),
         .executable(name: "ffsstaged", targets: ["ffsstaged"]),
         .executable(name: "ffsftpd", targets: ["ffsftpd"]),
         .executable(name: "ffsctl", targets: ["ffsctl"]),
@@ -170,9 +171,9 @@ let package = Package(
         library(
             "Services", "PipelineService",
             [
-                "FFSModel", "ConfigurationSchema", "Events", "Pipeline", "Transparency", "Requests", "DaemonKit",
-                "Databases", "SystemSupport", lifecycle, grdb,
-                logging,
+                "FFSModel", "ConfigurationSchema", "Events", "Pipeline", "Transparency", "Requests",
+                "CommlinkTransport",
+                "Compression", "Databases", "DaemonKit", "Journal", "SystemSupport", grdb, logging, metrics, lifecycle,
             ]),
         library(
             "Services", "WebFront",
@@ -190,12 +191,14 @@ let package = Package(
         // Daemons and the operators' command.
         program("ffswebd", ["WebFront", "DaemonKit", argumentParser]),
         program("ffsauthd", ["AuthService", "DaemonKit", argumentParser]),
+        program("ffspiped", ["PipelineService", "DaemonKit", argumentParser]),
         program("ffsstaged", ["StagingService", "DaemonKit", argumentParser]),
         program("ffsftpd", ["FTPService", "DaemonKit", argumentParser]),
         program(
             "ffsctl",
             [
-                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Events", "Transparency",
+                "FFSModel", "ConfigurationSchema", "Tobj", "Requests", "ChangeFeed", "Events", "Pipeline",
+                "Transparency",
                 "Commlink", "CommlinkTransport",
                 "StoredFormats", "Repository", "Clients", "StagingService", "DaemonKit", "SystemSupport", "TLSEngine",
                 argumentParser, logging,
@@ -215,6 +218,7 @@ let package = Package(
         benchmark(
             "log",
             ["FFSModel", "Events", "Pipeline", "PipelineService", "SystemSupport", argumentParser, logging]),
+        benchmark("journal", ["FFSModel", "Events", "Journal", "SystemSupport", argumentParser]),
         benchmark(
             "growth",
             [
@@ -287,13 +291,15 @@ let package = Package(
         tests(
             "Services", "FTPService",
             [
-                "FTPService", "FTPProtocol", "Events", "Journal", "StoredFormats", "SystemSupport", "TLSEngine", "TestSupport",
+                "FTPService", "FTPProtocol", "Events", "Journal", "StoredFormats", "SystemSupport", "TLSEngine",
+                "TestSupport",
                 "FFSModel", "ConfigurationSchema", "Clients", "Requests", "Tobj", logging,
             ]),
         tests(
             "Services", "PipelineService",
             [
-                "PipelineService", "Clients", "Requests", "Tobj", "Pipeline", "Events", "Transparency", "SystemSupport",
+                "PipelineService", "Journal", "Compression", "Clients", "Requests", "Tobj", "Pipeline", "Events",
+                "Transparency", "SystemSupport",
                 "FFSModel", "TestSupport", grdb,
                 logging,
             ], exclude: ["verify.py"]),
@@ -307,12 +313,14 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "TestSupport", "FFSModel", "Tobj", "Requests", "ChangeFeed", "Commlink", "CommlinkTransport", "Clients",
-                "StoredFormats", "Events", "Journal", "SystemSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd",
-                "ffsctl", logging,
+                "StoredFormats", "Events", "Journal", "Transparency", "SystemSupport", "ffswebd", "ffsauthd",
+                "ffspiped", "ffsstaged",
+                "ffsftpd", "ffsctl", logging,
             ],
             path: "Tests/Integration", exclude: ["Clients"], swiftSettings: strict),
         .testTarget(
-            name: "HostTests", dependencies: ["TestSupport", "ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffsctl"],
+            name: "HostTests",
+            dependencies: ["TestSupport", "ffswebd", "ffsauthd", "ffspiped", "ffsstaged", "ffsftpd", "ffsctl"],
             path: "Tests/Hosts", exclude: ["lib.sh", "one-host.sh", "three-hosts.sh", "without-systemd.sh"],
             swiftSettings: strict),
     ]

@@ -56,7 +56,7 @@ private struct Bench {
         try await inner.bind()
         var relayed = RequestTable(daemon: "ffswebd", version: "benchmark", clock: SystemClock.now)
         let upstream = try Self.client(.webInternal, base, keys, logger)
-        Relay(auth: AuthClient(upstream), steady: { SystemClock.sinceBoot() / 1_000_000_000 }).add(to: &relayed)
+        Relay(auth: upstream, pipe: nil, steady: { SystemClock.sinceBoot() / 1_000_000_000 }).add(to: &relayed)
         let outer = try Self.server(.storageWeb, base + 1, keys, relayed, logger)
         try await outer.bind()
         servers = [inner, outer]

@@ -4,7 +4,7 @@ import FoundationEssentials
 
 /// The daemons of one installation, in the order in which they start.
 enum DaemonName: String, CaseIterable, ExpressibleByArgument {
-    case ffsauthd, ffsstaged, ffsftpd, ffswebd
+    case ffsauthd, ffspiped, ffsstaged, ffsftpd, ffswebd
 
     /// The program: in the directory of this ffsctl, where the build puts it, or in the sbin beside its bin, where
     /// install.sh puts it.

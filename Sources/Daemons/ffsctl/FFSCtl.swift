@@ -28,7 +28,7 @@ struct FFSCtl: AsyncParsableCommand {
             EntitlementCommand.self,
             OrderCommand.self,
             LogCommand.self,
-            LedgerCommand.self,
+            LedgerCommand.self, PipelineCommand.self,
             NodeCommand.self,
             ChangesCommand.self,
             AccountCommand.self,

@@ -137,7 +137,8 @@ extension Session {
 
     /// Reloads those of this host's daemons that hold the links' bags; those that are down read them when they start.
     func reload(after links: [KeyedLink], _ here: [DaemonName]) async throws {
-        let holders = Set(links.compactMap(\.link.ends).flatMap { [$0.owner, $0.other] })
+        var holders = Set(links.compactMap(\.link.ends).flatMap { [$0.owner, $0.other] })
+        if links.contains(where: { $0.link == .storageWeb }) { holders.insert(.ffspiped) }
         for (daemon, outcome) in try await reload(here.filter(holders.contains)) {
             switch outcome {
             case .reloaded: output.note("Reloaded \(daemon.rawValue).")
@@ -156,6 +157,7 @@ extension Link {
         case .webInternal: (.ffswebd, .ffsauthd)
         case .webStorage: (.ffsstaged, .ffswebd)
         case .storageWeb: (.ffsftpd, .ffswebd)
+        case .webPipe: (.ffswebd, .ffspiped)
         case .signIn, .pipe, .control: nil
         }
     }
@@ -165,7 +167,7 @@ extension NodeRecord.Role {
     /// The links for which a host of this role has key bags of its own.
     var links: [Link] {
         switch self {
-        case .web: [.webInternal]
+        case .web: [.webInternal, .webPipe]
         case .storage: [.webStorage, .storageWeb]
         case .internal: []
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Clients
 import Commlink
 import CommlinkTransport
+import ConfigurationSchema
 import DaemonKit
 import FFSModel
 import Requests
@@ -113,6 +114,14 @@ extension Session {
             ending.append(link)
         }
         try await reload(after: ending, here)
+        let keys = configuration[Options.Pipeline.keys]
+        guard here.contains(.ffsauthd),
+            try PipelineCommand.Key.make(
+                node.node, directory: keys, group: configuration[Options.Pipeline.user])
+        else { return }
+        output.note(
+            "Its events need its pipeline key there, too: carry \(keys)/\(node.node) to the same place on it, for root and "
+                + "the group of \(configuration[Options.Pipeline.user]) alone (mode 0640).")
     }
 
     /// The hosts that need a host's keys: itself, and those at its links' other ends.

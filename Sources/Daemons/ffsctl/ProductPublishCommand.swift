@@ -1,5 +1,6 @@
 import ArgumentParser
 import Clients
+import DaemonKit
 import FFSModel
 import Repository
 import Requests

@@ -23,6 +23,7 @@ struct Session: Sendable {
         let user =
             switch name {
             case .ffsauthd: Options.Auth.user
+            case .ffspiped: Options.Pipeline.user
             case .ffsstaged: Options.Staging.user
             case .ffsftpd: Options.FTP.user
             case .ffswebd: Options.Web.user

@@ -1,5 +1,6 @@
 import Clients
 import ConfigurationSchema
+import DaemonKit
 import FFSModel
 import FoundationEssentials
 import Repository

@@ -34,7 +34,8 @@ extension Options {
         )
         package static let metricsBasePort = Option(
             "metrics.base-port", 0, unit: "port", bounds: 0...65_000,
-            "First port for /metrics: ffswebd takes it, then ffsauthd +1, ffsstaged +2, ffsftpd +3. 0 opens none.")
+            "First port for /metrics: ffswebd takes it, then ffsauthd +1, ffsstaged +2, ffsftpd +3, ffspiped +4. 0 opens none."
+        )
 
         package static let all: [any AnyOption] = [
             nodeName, logLevel, logFormat, logDirectory, runDirectory, stateDirectory, drainSeconds, metricsAddress,

@@ -3,6 +3,20 @@ extension Options {
     package enum Pipeline {
         package static let user = Option(
             "pipeline.user", "ffspipe", "User that ffspiped runs as when it is started as root.")
+        package static let address = Option(
+            "pipeline.address", "127.0.0.1",
+            "Address ffspiped listens on where it keeps the log, and the relay connects to.")
+        package static let basePort = Option(
+            "pipeline.base-port", 7670, unit: "port", bounds: 1...65_000, "First port of that commlink range.")
+        package static let portCount = Option(
+            "pipeline.port-count", 8, unit: "ports", bounds: 1...64, "Ports in the range.")
+        package static let relayHost = Option(
+            "pipeline.relay-host", "",
+            "Host of the ffswebd that relays events to the log (web.relay-address, web.relay-base-port), for hosts that do not keep it. Empty: ftp.relay-host, and on a web host web.relay-address; where they are empty too, events stay in the journals."
+        )
+        package static let keys = Option(
+            "pipeline.key-directory", "/etc/ffs/pipeline",
+            "Directory of the keys that nodes share with the internal host, a file for each node.")
         package static let journals = Option(
             "pipeline.journal-directory", "/var/lib/ffs/journal",
             "Directory of the journals: a folder for each process that records events. Put it on a file system that survives a power failure; each daemon writes to its own folders alone. Empty: ffsftpd records nothing."
@@ -41,7 +55,8 @@ extension Options {
         )
 
         package static let all: [any AnyOption] = [
-            user, journals, keep, segmentSize, reserve, onFull, log, retention, serviceFee, contentFee,
+            user, address, basePort, portCount, relayHost, keys, journals, keep, segmentSize, reserve, onFull,
+            log, retention, serviceFee, contentFee,
         ]
     }
 

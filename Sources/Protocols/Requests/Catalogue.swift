@@ -14,6 +14,8 @@ package enum Link: String, Sendable, CaseIterable {
     case signIn = "sign-in"
     /// ffspiped → ffsauthd on the same machine, over a UNIX socket; no key bag, the kernel names the peer.
     case pipe
+    /// The relay → ffspiped on the internal host, which keeps the log.
+    case webPipe = "web-pipe"
     /// ffsctl → a daemon on the same machine, over its UNIX socket; no key bag, the kernel names the peer.
     case control
 
@@ -56,6 +58,11 @@ package enum RequestType: String, Sendable, CaseIterable {
     case feedStatus = "feed.status"
     case outboxNext = "outbox.next"
     case outboxAcknowledge = "outbox.acknowledge"
+    case pipePush = "pipe.push"
+    case pipeStatus = "pipe.status"
+    case deadList = "dead.list"
+    case deadRetry = "dead.retry"
+    case deadDrop = "dead.drop"
     case logList = "log.list"
     case logStatus = "log.status"
     case logReceipts = "log.receipts"
@@ -120,6 +127,9 @@ package enum RequestType: String, Sendable, CaseIterable {
         case .feedAcknowledge, .orderCheck: Row(links: auth, repeats: .again)
         case .outboxNext: Row(links: [.pipe, .control], repeats: .again, timeout: 90, mayWait: true)
         case .outboxAcknowledge: Row(links: [.pipe, .control], repeats: .again)
+        case .pipePush: Row(links: [.storageWeb, .webPipe], repeats: .again, timeout: 60)
+        case .pipeStatus, .deadList: Row(links: [.control], repeats: .again)
+        case .deadRetry, .deadDrop: Row(links: [.control], repeats: .remembered)
         case .customerList, .productList, .entitlementList, .orderList, .nodeList, .feedStatus, .daemonStatus, .ftpWho,
             .ftpLimits, .logList, .logStatus, .logReceipts, .logCheckpoints, .logWitness, .ledgerList, .ledgerReconcile:
             Row(links: [.control], repeats: .again)

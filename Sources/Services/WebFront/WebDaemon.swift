@@ -54,9 +54,10 @@ package struct WebDaemon: Daemon {
         let current = CurrentFront(front)
         self.current = current
         self.certificate = certificate
-        bags = [internalBags, storageBags]
-        clients = CommlinkClients(auth, staging)
-        relay = try Self.relay(environment, auth: AuthClient(auth))
+        let pipe = Self.pipe(environment)
+        bags = [internalBags, storageBags] + (pipe.map { [$0.bags] } ?? [])
+        clients = CommlinkClients([auth, staging] + (pipe.map { [$0.client] } ?? []))
+        relay = try Self.relay(environment, auth: auth, pipe: pipe?.client)
         server = WebServer(
             sockets: Self.sockets.take(), certificate: certificate, proxies: try TrustedProxies(configuration),
             front: { current.front },
@@ -105,15 +106,36 @@ package struct WebDaemon: Daemon {
         findings += [Link.webInternal, .webStorage].map { environment.checkKeyBag(of: $0) }
         if !configuration[Options.Web.relayAddress].isEmpty {
             findings.append(environment.checkKeyBag(of: .storageWeb, isServer: true))
+            let pipe = environment.checkKeyBag(of: .webPipe)
+            findings.append(CheckFinding(pipe.severity == .ok ? .ok : .warning, pipe.subject, pipe.text))
         }
         return findings
     }
 
-    private static func relay(_ environment: DaemonEnvironment, auth: AuthClient) throws(Failure) -> CommlinkService? {
+    /// The way to the log; nil without web.relay-address, and where there is no bag for it: then events wait in the storage
+    /// hosts' journals, and customers are served all the same.
+    private static func pipe(_ environment: DaemonEnvironment) -> (client: CommlinkClient, bags: KeyBagStore)? {
+        let configuration = environment.configuration
+        guard !configuration[Options.Web.relayAddress].isEmpty else { return nil }
+        let bags: KeyBagStore
+        do { bags = try environment.keyBags(of: .webPipe) } catch {
+            environment.logger.warning("no events are relayed: \(error)")
+            return nil
+        }
+        let client = CommlinkClient(
+            link: .webPipe, host: configuration[Options.Pipeline.address],
+            ports: ports(configuration, Options.Pipeline.basePort, Options.Pipeline.portCount), bags: bags,
+            settings: CommlinkSettings(configuration), logger: environment.logger)
+        return (client, bags)
+    }
+
+    private static func relay(
+        _ environment: DaemonEnvironment, auth: CommlinkClient, pipe: CommlinkClient?
+    ) throws(Failure) -> CommlinkService? {
         let address = environment.configuration[Options.Web.relayAddress]
         guard !address.isEmpty else { return nil }
         var table = RequestTable(daemon: name, version: ffsVersion, clock: { SystemClock.now() })
-        Relay(auth: auth, steady: { SystemClock.sinceBoot() / 1_000_000_000 }).add(to: &table)
+        Relay(auth: auth, pipe: pipe, steady: { SystemClock.sinceBoot() / 1_000_000_000 }).add(to: &table)
         return try CommlinkService(
             environment, link: .storageWeb, address: address,
             ports: ports(environment.configuration, Options.Web.relayBasePort, Options.Web.relayPortCount),

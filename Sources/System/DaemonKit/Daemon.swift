@@ -8,6 +8,8 @@ package struct DaemonEnvironment: Sendable {
     /// The program's name, such as `ffsauthd`.
     package let name: String
     package let configuration: Configuration
+    /// The file that the configuration was read from; may be missing.
+    package let configurationFile: String
     package let logger: Logger
     /// Whether key bags made for tests are accepted.
     package let allowTestKeys: Bool
@@ -15,14 +17,21 @@ package struct DaemonEnvironment: Sendable {
     package let isCheck: Bool
 
     package init(
-        name: String, configuration: Configuration, logger: Logger, allowTestKeys: Bool, isCheck: Bool = false
+        name: String, configuration: Configuration, logger: Logger, allowTestKeys: Bool, isCheck: Bool = false,
+        configurationFile: String = defaultConfigurationFile
     ) {
         self.isCheck = isCheck
+        self.configurationFile = configurationFile
         self.name = name
         self.configuration = configuration
         self.logger = logger
         self.allowTestKeys = allowTestKeys
     }
+}
+
+extension DaemonEnvironment {
+    /// What this host is for; throws `configuration` for a word that is no role.
+    package func roles() throws -> Set<HostRole> { try HostRole.ofThisHost(configuration: configurationFile) }
 }
 
 /// One result of `--check`.

@@ -97,7 +97,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
     private func environment(_ configuration: Configuration) -> DaemonEnvironment {
         DaemonEnvironment(
             name: D.name, configuration: configuration, logger: Logger(label: D.name),
-            allowTestKeys: options.allowTestKeys, isCheck: options.check)
+            allowTestKeys: options.allowTestKeys, isCheck: options.check, configurationFile: options.config)
     }
 
     private func checkRunDirectory(_ configuration: Configuration) -> [CheckFinding] {
@@ -199,7 +199,7 @@ private struct DaemonRunner<D: Daemon>: Sendable {
         _ configuration: Configuration, _ registry: PrometheusRegistry, _ daemon: D
     ) -> MetricsServer? {
         let base = configuration[Options.Common.metricsBasePort]
-        let order = ["ffswebd", "ffsauthd", "ffsstaged", "ffsftpd"]
+        let order = ["ffswebd", "ffsauthd", "ffsstaged", "ffsftpd", "ffspiped"]
         guard base > 0, let offset = order.firstIndex(of: D.name) else { return nil }
         return MetricsServer(
             address: configuration[Options.Common.metricsAddress], port: base + offset, registry: registry

@@ -90,7 +90,9 @@ package struct CommlinkService: BindingService {
 package struct CommlinkClients: Service {
     private let clients: [CommlinkClient]
 
-    package init(_ clients: CommlinkClient...) { self.clients = clients }
+    package init(_ clients: [CommlinkClient]) { self.clients = clients }
+
+    package init(_ clients: CommlinkClient...) { self.init(clients) }
 
     package func run() async throws {
         try? await gracefulShutdown()

@@ -21,6 +21,8 @@ enum MetricDescriptions {
         "ffs_ftp_transfers_total": "Transfers that ended, by protocol and result.",
         "ffs_ftp_worker_restarts_total": "Workers that died and were replaced.",
         "ffs_ftp_workers": "Workers that serve.",
+        "ffs_pipeline_received_total": "Events that were taken over into the log.",
+        "ffs_pipeline_sent_total": "Events of this host's journals whose arrival in the log was acknowledged.",
         "ffs_relay_requests_total": "Requests that the relay passed on, by type.",
         "ffs_staging_seconds": "Time to build an account.",
         "ffs_web_request_seconds": "Time from a web request to its answer, by route.",

@@ -12,7 +12,7 @@ struct ManualPageTests {
         let wanted = [
             "man/man5/ffs-keybag.5", "man/man5/ffs.yaml.5", "man/man7/ffs-commlink.7", "man/man7/ffs.7",
             "man/man8/ffsauthd.8", "man/man8/ffsctl.8", "man/man8/ffsftpd.8", "man/man8/ffsstaged.8",
-            "man/man8/ffswebd.8",
+            "man/man8/ffswebd.8", "man/man8/ffspiped.8", "man/man7/ffs-pipeline.7",
         ]
         for page in wanted { #expect(Self.pages.contains(page), "\(page) is missing") }
     }
@@ -27,7 +27,7 @@ struct ManualPageTests {
         #expect(said.isEmpty, "\(said.joined(separator: "\n"))")
     }
 
-    @Test(arguments: ["ffsauthd", "ffsstaged", "ffsftpd", "ffswebd"])
+    @Test(arguments: ["ffsauthd", "ffspiped", "ffsstaged", "ffsftpd", "ffswebd"])
     func daemonsOptionsAreTheirPages(daemon: String) async throws {
         let help = try await command(Project.program(daemon), "--help").succeeded().output
         let offered = Set(

@@ -39,7 +39,8 @@ import Tobj
         let login: [Element] = [.field("customer", "acme"), .field("password", "x")]
         for link in Link.allCases {
             let (reply, _) = await answer(table, "auth.login", link, body: login)
-            #expect(code(reply) == ([.webStorage, .signIn, .pipe].contains(link) ? .notServed : .loginRefused))
+            #expect(
+                code(reply) == ([.webStorage, .signIn, .pipe, .webPipe].contains(link) ? .notServed : .loginRefused))
         }
         for (type, link) in [("customer.delete", Link.webInternal), ("stage.create", .control), ("", .control)] {
             let (reply, reported) = await answer(table, type, link)
@@ -52,7 +53,7 @@ import Tobj
     func administration() {
         for type in RequestType.allCases where type.row.links != [.control] {
             let family = type.rawValue.prefix { $0 != "." }
-            #expect(["ping", "auth", "stage", "feed", "outbox"].contains(family) || type == .orderCheck)
+            #expect(["ping", "auth", "stage", "feed", "outbox", "pipe"].contains(family) || type == .orderCheck)
         }
     }
 
@@ -76,7 +77,7 @@ import Tobj
         for type in RequestType.allCases {
             let reads = [
                 ".list", ".status", ".login", ".session", ".entitlements", ".next", ".acknowledge", ".check",
-                ".receipts", ".checkpoints", ".witness", ".reconcile",
+                ".push", ".receipts", ".checkpoints", ".witness", ".reconcile",
             ].contains { type.rawValue.hasSuffix($0) }
             let expected: RequestType.Repeats =
                 switch type {

@@ -53,7 +53,7 @@ import WebFront
     @Test("id, trace and the customer's address go through, and so do replies and errors")
     func forwards() async throws {
         let now = Mutex<Int64>(1_000)
-        let relay = Relay(auth: AuthClient(behind), steady: { now.withLock { $0 } })
+        let relay = Relay(auth: behind, pipe: behind, steady: { now.withLock { $0 } })
         let (id, trace) = (RequestID.random(), TraceID.random())
         let reply = await ask(relay, login(), id: id, trace: trace)
         #expect(reply.status == .ok && reply.id == id)
@@ -72,7 +72,7 @@ import WebFront
     @Test("entitlements and orders only for who has just signed in through this relay")
     func admission() async throws {
         let now = Mutex<Int64>(1_000)
-        let relay = Relay(auth: AuthClient(behind), steady: { now.withLock { $0 } })
+        let relay = Relay(auth: behind, pipe: behind, steady: { now.withLock { $0 } })
         let item = Item(product: try ProductName("kit"), version: try VersionName("1"))
         let order = AuthOrder(customer: acme, items: [item], source: "-")
         _ = await ask(relay, login("wrong"))
@@ -90,7 +90,7 @@ import WebFront
 
     @Test("nothing else goes through")
     func refuses() async throws {
-        let relay = Relay(auth: AuthClient(behind), steady: { 0 })
+        let relay = Relay(auth: behind, pipe: behind, steady: { 0 })
         let password = AuthPassword(
             customer: acme, password: Array("correct horse".utf8), newPassword: Array("another one".utf8), source: "-")
         #expect(code(await ask(relay, password)) == .notServed)
@@ -102,7 +102,7 @@ import WebFront
 
     @Test("a request with a field too many is refused here, not there")
     func malformed() async throws {
-        let relay = Relay(auth: AuthClient(behind), steady: { 0 })
+        let relay = Relay(auth: behind, pipe: behind, steady: { 0 })
         var table = RequestTable(daemon: "ffswebd", version: "test", clock: { Timestamp(seconds: 0) })
         relay.add(to: &table)
         let request = Document(
@@ -114,7 +114,7 @@ import WebFront
     @Test("the feed's questions go on one for one, and a host speaks for itself alone")
     func feed() async throws {
         var table = RequestTable(daemon: "ffswebd", version: "test", clock: { Timestamp(seconds: 0) })
-        Relay(auth: AuthClient(behind), steady: { 0 }).add(to: &table)
+        Relay(auth: behind, pipe: behind, steady: { 0 }).add(to: &table)
         func ask(_ message: some RequestMessage, from node: NodeName?) async -> (id: RequestID, reply: Document) {
             let request = Document(request: type(of: message).type.rawValue, id: .random(), body: message.body)
             return (request.id, await table.answer(request, link: .storageWeb, peer: "test", node: node) { _, _ in })
@@ -136,5 +136,23 @@ import WebFront
         #expect(code(await ask(acknowledgement, from: second).reply) == .denied)
         #expect(code(await ask(FeedStatus(), from: first).reply) == .notServed)
         #expect(behind.requests.count == before)
+    }
+
+    @Test("a host's events are passed on in its own name alone, and not looked into")
+    func batchesComeInTheSendersOwnName() async throws {
+        let relay = Relay(auth: behind, pipe: behind, steady: { 0 })
+        var table = RequestTable(daemon: "ffswebd", version: "test", clock: { Timestamp(seconds: 0) })
+        relay.add(to: &table)
+        let push = PipePush(
+            node: try NodeName("storage-1"), nonce: .random(), batch: [1, 2, 3], mac: [UInt8](repeating: 0, count: 32))
+        let request = Document(request: "pipe.push", id: .random(), trace: nil, body: push.body)
+        let refused = await table.answer(
+            request, link: .storageWeb, peer: "test", node: try NodeName("storage-2")
+        ) { _, _ in }
+        #expect(code(refused) == .denied && behind.requests.isEmpty)
+        for node in [nil, try NodeName("storage-1")] {
+            _ = await table.answer(request, link: .storageWeb, peer: "test", node: node) { _, _ in }
+        }
+        #expect(behind.requests.count == 2 && behind.requests.allSatisfy { $0.body == push.body })
     }
 }

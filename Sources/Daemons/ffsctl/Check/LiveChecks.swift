@@ -74,6 +74,10 @@ struct LiveChecks: Sendable {
         case .ffsauthd:
             let ports = range(Options.Auth.basePort, Options.Auth.portCount)
             return [(Options.Auth.basePort.key, configuration[Options.Auth.address], ports)]
+        case .ffspiped:
+            guard daemons.contains(.ffsauthd) else { return [] }
+            let ports = range(Options.Pipeline.basePort, Options.Pipeline.portCount)
+            return [(Options.Pipeline.basePort.key, configuration[Options.Pipeline.address], ports)]
         case .ffsstaged:
             let ports = range(Options.Staging.basePort, Options.Staging.portCount)
             return [(Options.Staging.basePort.key, configuration[Options.Staging.address], ports)]

@@ -119,6 +119,7 @@ struct PlaceChecks: Sendable {
         let log = Options.Common.logDirectory
         let places: [(DaemonName, [Option<String>])] = [
             (.ffsstaged, [Options.Staging.repository, Options.Staging.accounts, state]), (.ffsauthd, [state]),
+            (.ffspiped, [state, Options.Pipeline.journals]),
             (.ffsftpd, [log]),
         ]
         for (daemon, options) in places where daemons.contains(daemon) {

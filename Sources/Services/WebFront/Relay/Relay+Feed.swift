@@ -5,14 +5,12 @@ import Requests
 /// kept between hosts, so "at the head" is said only from a reading that began after the host asked.
 extension Relay {
     func addFeed(to table: inout RequestTable) {
-        table.on(FeedNext.self) { [self] message, context in
-            try context.verify(isFrom: message.node)
-            return try await forward(message, context)
-        }
-        table.on(FeedAcknowledge.self) { [self] message, context in
-            try context.verify(isFrom: message.node)
-            return try await forward(message, context)
-        }
-        table.on(OrderCheck.self) { [self] message, context in try await forward(message, context) }
+        rule(
+            FeedNext.self, to: auth, in: &table,
+            check: { message, context throws(Failure) in try context.verify(isFrom: message.node) })
+        rule(
+            FeedAcknowledge.self, to: auth, in: &table,
+            check: { message, context throws(Failure) in try context.verify(isFrom: message.node) })
+        rule(OrderCheck.self, to: auth, in: &table)
     }
 }
