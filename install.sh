@@ -168,7 +168,8 @@ installed_files() { sed -e '/^#/d' -e '/^ *$/,$d' -e "s#@PREFIX@#$prefix#" "$top
 kept_files() {
     unused=
     case $repository:$accounts in */srv/ffs/*) ;; *) unused='/^\/srv\/ffs\/ /d' ;; esac
-    sed -e "$unused" -e '/^#/d' -e '1,/^ *$/d' -e "s#^/etc/ffs/keybag/#$keybag/#" -e "s#^/var/lib/ffs/#$state_directory/#" \
+    sed -e "$unused" -e '/^#/d' -e '1,/^ *$/d' -e "s#^/etc/ffs/keybag/#$keybag/#" \
+        -e "s#^/etc/ffs/pipeline/#$pipeline/#" -e "s#^/var/lib/ffs/journal/#$journals/#" -e "s#^/var/lib/ffs/#$state_directory/#" \
         -e "s#^/var/log/ffs/#$log_directory/#" -e "s#^/run/ffs/#$run_directory/#" \
         -e "s#^/srv/ffs/repository/#$repository/#" -e "s#^/srv/ffs/accounts/#$accounts/#" "$top/etc/install-manifest"
 }
@@ -246,7 +247,7 @@ make_certificate() {
 
 # make_keys CONFIG DIR: the key bags whose both ends are on this host, unless they are there
 make_keys() {
-    for link in web-internal web-storage storage-web; do
+    for link in web-internal web-storage storage-web web-pipe; do
         [ ! -e "$2/$link" ] || continue
         case $(ends_here "$link") in
             2)
@@ -256,6 +257,10 @@ make_keys() {
             1) say "The key bag of $link is made by ffsctl node add: see \"Several hosts\" in README.md." ;;
         esac
     done
+    # The host that keeps the log has the pipeline keys of all nodes; the others get theirs from there.
+    if has_role internal; then
+        "$programs/ffsctl" pipeline key --config "$1" >/dev/null || fail 73 "ffsctl could not make this host's pipeline key"
+    fi
 }
 
 # ---------------------------------------------------------------- install
@@ -321,7 +326,7 @@ do_install() {
     make_directories "$destdir"
     if [ -n "$destdir" ]; then
         say "Staged. On the target: make the users of etc/sysusers.d/ffs.conf, apply owners and modes of etc/install-manifest,"
-        say "put a certificate into /etc/ffs/tls and run ffsctl keys generate for web-internal, web-storage and storage-web"
+        say "put a certificate into /etc/ffs/tls and run ffsctl keys generate for each link, and ffsctl pipeline key"
         return
     fi
     ! serves_customers || make_certificate /etc/ffs/tls

@@ -17,7 +17,7 @@ log=${FFS_LOG:-/var/log/ffs}
 sbin=${FFS_SBIN:-@PREFIX@/sbin}
 
 usage() {
-    echo "usage: ffs-service start|stop|restart|reload|status [ffsauthd] [ffsstaged] [ffsftpd] [ffswebd]" >&2
+    echo "usage: ffs-service start|stop|restart|reload|status [ffsauthd] [ffspiped] [ffsstaged] [ffsftpd] [ffswebd]" >&2
     exit 64
 }
 
@@ -34,6 +34,7 @@ pid_of() {
 user_of() {
     case $1 in
         ffsauthd) echo ffsauth ;;
+        ffspiped) echo ffspipe ;;
         ffsstaged) echo ffsrepo ;;
         ffsftpd) echo root ;;
         ffswebd) echo ffsweb ;;
@@ -133,6 +134,7 @@ of_this_host() {
     roles=web,internal,storage
     [ ! -r "${config%/*}/roles" ] || roles=$(tr -s ' \t\n' , <"${config%/*}/roles")
     case ,$roles, in *,internal,*) echo ffsauthd ;; esac
+    echo ffspiped
     case ,$roles, in *,storage,*) echo ffsstaged ffsftpd ;; esac
     case ,$roles, in *,web,*) echo ffswebd ;; esac
 }
@@ -142,12 +144,12 @@ verb=$1
 shift
 # shellcheck disable=SC2046 # a list of names
 [ $# -gt 0 ] || case $verb in
-    stop) set -- ffswebd ffsftpd ffsstaged ffsauthd ;;
+    stop) set -- ffswebd ffsftpd ffsstaged ffspiped ffsauthd ;;
     *) set -- $(of_this_host) ;;
 esac
 for daemon; do
     case $daemon in
-        ffsauthd | ffsstaged | ffsftpd | ffswebd) ;;
+        ffsauthd | ffspiped | ffsstaged | ffsftpd | ffswebd) ;;
         *) usage ;;
     esac
 done

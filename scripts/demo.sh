@@ -86,6 +86,10 @@ metrics:
   base-port: $((base_port + 40))
 commlink:
   keybag-directory: $state/etc/ffs/keybag
+pipeline:
+  base-port: $((base_port + 50))
+  journal-directory: $state/var/lib/ffs/journal
+  key-directory: $state/etc/ffs/pipeline
 auth:
   base-port: $((base_port + 10))
 staging:
@@ -99,8 +103,6 @@ ftp:
   relay-host: 127.0.0.1
   certificate: $state/etc/ffs/tls/cert.pem
   private-key: $state/etc/ffs/tls/key.pem
-pipeline:
-  journal-directory: $state/var/lib/ffs/journal
 web:
   port: $base_port
   relay-address: 127.0.0.1
@@ -170,10 +172,10 @@ demo() {
     demo_configure
     timed "set up" "$start"
 
-    step "Starting ffsauthd, ffsstaged, ffsftpd and ffswebd"
+    step "Starting ffsauthd, ffspiped, ffsstaged, ffsftpd and ffswebd"
     start=$(seconds)
     demo_service start || fail 69 "a daemon did not start (see above)"
-    timed "start four daemons" "$start"
+    timed "start five daemons" "$start"
     pids=$(cat "$state"/run/ffs-service/*.pid | tr '\n' ' ')
     # shellcheck disable=SC2086 # a list of numbers
     ps -o user:12,pid,args -p "$(echo $pids | tr ' ' ,)"

@@ -30,10 +30,13 @@ has_role() { case ,$roles, in *,"$1",*) return 0 ;; *) return 1 ;; esac }
 # Those that have a certificate.
 serves_customers() { has_role web || has_role storage; }
 
+all_daemons="ffsauthd ffspiped ffsstaged ffsftpd ffswebd"
+
 # daemons: of this host, in the order in which they start
 daemons() {
     names=
     ! has_role internal || names="ffsauthd"
+    names="$names ffspiped"
     ! has_role storage || names="$names ffsstaged ffsftpd"
     ! has_role web || names="$names ffswebd"
     echo "${names# }"
@@ -43,6 +46,8 @@ daemons() {
 ends_here() {
     count=0
     for end in $(echo "$1" | tr - ' '); do
+        # ffspiped keeps the log where ffsauthd is.
+        [ "$end" != pipe ] || end=internal
         ! has_role "$end" || count=$((count + 1))
     done
     echo "$count"
@@ -51,6 +56,8 @@ ends_here() {
 # ---------------------------------------------------------------- places
 
 keybag=/etc/ffs/keybag
+pipeline=/etc/ffs/pipeline
+journals=/var/lib/ffs/journal
 state_directory=/var/lib/ffs
 log_directory=/var/log/ffs
 run_directory=/run/ffs
@@ -61,12 +68,14 @@ accounts=/srv/ffs/accounts
 read_places() {
     shown=$(env -i PATH="$PATH" "$1" config show --config /etc/ffs/ffs.yaml) || fail 78 "correct /etc/ffs/ffs.yaml first (see above)"
     keybag=$(place commlink keybag-directory)
+    pipeline=$(place pipeline key-directory)
+    journals=$(place pipeline journal-directory)
     state_directory=$(place state directory)
     log_directory=$(place log directory)
     run_directory=$(place run directory)
     repository=$(place staging repository)
     accounts=$(place staging accounts)
-    for path in "$keybag" "$state_directory" "$log_directory" "$run_directory" "$repository" "$accounts"; do
+    for path in "$keybag" "$pipeline" "$journals" "$state_directory" "$log_directory" "$run_directory" "$repository" "$accounts"; do
         case $path in
             /*/ | *//* | */../* | *[!A-Za-z0-9/._@+~-]*)
                 fail 78 "ffs.yaml names the directory $path; systemd and install.sh take plain paths, of letters, digits and /._@+~-, that" \
@@ -121,10 +130,14 @@ write_places() {
     [ "$storage" != / ] ||
         fail 78 "staging.repository ($repository) and staging.accounts ($accounts) have no directory in common. Put both below one," \
             "such as /data/ffs: systemd opens it as one mount, and hard links do not cross mounts"
+    # Each records events; ffspiped forwards them.
+    journal=
+    case $journals in "$state_directory"/*) ;; *) journal=" $journals" ;; esac
     places ffsauthd "$state_directory" /var/lib/ffs
-    places ffsstaged "$state_directory $storage" "/var/lib/ffs /srv/ffs"
-    places ffsftpd "$log_directory" /var/log/ffs
-    places ffswebd "" ""
+    places ffspiped "$state_directory$journal" /var/lib/ffs
+    places ffsstaged "$state_directory$journal $storage" "/var/lib/ffs /srv/ffs"
+    places ffsftpd "$log_directory $journals" "/var/log/ffs /var/lib/ffs/journal"
+    places ffswebd "$journals" /var/lib/ffs/journal
 }
 
 # places DAEMON PATHS USUAL: a drop-in of its unit, unless PATHS are those of the unit
@@ -164,7 +177,7 @@ enable_units() {
         esac
         systemctl --quiet enable "$unit" || fail 69 "systemd does not enable $unit (see above; is it masked?)"
     done
-    for daemon in ffsauthd ffsstaged ffsftpd ffswebd; do
+    for daemon in $all_daemons; do
         case " $(daemons) " in
             *" $daemon "*) ;;
             *) systemctl --quiet disable --now "$daemon" 2>/dev/null || : ;;
@@ -173,8 +186,9 @@ enable_units() {
 }
 
 disable_units() {
-    systemctl --quiet disable ffs.target ffsauthd ffsstaged ffsftpd ffswebd 2>/dev/null || :
-    for daemon in ffsauthd ffsstaged ffsftpd ffswebd; do
+    # shellcheck disable=SC2086 # a list of names
+    systemctl --quiet disable ffs.target $all_daemons 2>/dev/null || :
+    for daemon in $all_daemons; do
         rm -f "/etc/systemd/system/$daemon.service.d/places.conf"
         rmdir "/etc/systemd/system/$daemon.service.d" 2>/dev/null || :
     done

@@ -84,7 +84,7 @@ $(cat "$world/output")"
 # programs: those under test, without what only a debugger reads
 programs() {
     mkdir "$world/programs"
-    for program in ffsauthd ffsstaged ffsftpd ffswebd ffsctl; do
+    for program in ffsauthd ffspiped ffsstaged ffsftpd ffswebd ffsctl; do
         strip -o "$world/programs/$program" "$PROGRAMS/$program"
     done
 }

@@ -7,7 +7,7 @@ name=one.example.net
 install=/src/ffs/install.sh
 one() { on one "$@"; }
 certificate=$world/one/etc/ffs/tls/cert.pem
-all="ffsauthd ffsstaged ffsftpd ffswebd"
+all="ffsauthd ffspiped ffsstaged ffsftpd ffswebd"
 
 programs
 net

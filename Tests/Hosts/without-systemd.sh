@@ -99,7 +99,7 @@ expect 0 plain $install restart
 says "ffswebd started"
 case $output in *ffsauthd*) die "ffsauthd is not of this role: $output" ;; esac
 expect 0 plain $install uninstall --purge --yes
-expect 1 pgrep -x "ffsauthd|ffsstaged|ffsftpd|ffswebd"
+expect 1 pgrep -x "ffsauthd|ffspiped|ffsstaged|ffsftpd|ffswebd"
 
 step "the compiler of the user who called sudo, before any package; what they build is theirs"
 plain "useradd --create-home dev && mkdir /home/dev/ffs"

@@ -5,7 +5,7 @@ import Synchronization
 /// of this build as processes. With root's rights every daemon runs under its own user, otherwise all under the
 /// tests' user. Everything ends and goes with the last reference.
 package final class System: Sendable {
-    package enum Daemon: String, Sendable, CaseIterable { case ffsauthd, ffsstaged, ffsftpd, ffswebd }
+    package enum Daemon: String, Sendable, CaseIterable { case ffsauthd, ffspiped, ffsstaged, ffsftpd, ffswebd }
 
     package let directory: TemporaryDirectory
     package let webPort: Int
@@ -14,6 +14,7 @@ package final class System: Sendable {
     package let authPorts: ClosedRange<Int>
     package let stagePorts: ClosedRange<Int>
     package let relayPorts: ClosedRange<Int>
+    package let pipePorts: ClosedRange<Int>
     /// Words before every program: setpriv(1) where the tests are root and this system shall not be.
     private let prefix: [String]
     private let running = Mutex<[Daemon: DaemonProcess]>([:])
@@ -42,10 +43,11 @@ package final class System: Sendable {
         authPorts = try Ports.range(8)
         stagePorts = try Ports.range(8)
         relayPorts = try Ports.range(8)
+        pipePorts = try Ports.range(8)
         let steppingDown = unprivileged && Self.isRoot
         prefix = steppingDown ? ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] : []
         let owned = Self.isRoot && !unprivileged
-        if owned, getpwnam("ffsrepo") == nil {
+        if owned, getpwnam("ffspipe") == nil {
             throw TestFailure("as root the daemons need their users: run ./install.sh test, which makes them")
         }
         let manifest = try InstallManifest()
@@ -53,9 +55,10 @@ package final class System: Sendable {
         try configure(settings)
         try await makeCertificate()
         if steppingDown { try await command("chown", "-R", "nobody:nogroup", directory.path).succeeded() }
-        for link in ["web-internal", "web-storage", "storage-web"] {
+        for link in ["web-internal", "web-storage", "storage-web", "web-pipe"] {
             try await ctl("keys", "generate", link).succeeded()
         }
+        try await ctl("pipeline", "key").succeeded()
         try await manifest.apply(below: directory.path, directories: false, owned: owned)
     }
 
@@ -123,6 +126,8 @@ package final class System: Sendable {
             "commlink.keybag-directory": keyBags,
             "auth.base-port": "\(authPorts.lowerBound)", "staging.base-port": "\(stagePorts.lowerBound)",
             "web.relay-base-port": "\(relayPorts.lowerBound)",
+            "pipeline.base-port": "\(pipePorts.lowerBound)",
+            "pipeline.key-directory": directory("etc/ffs/pipeline"),
             "staging.repository": repository, "staging.accounts": accounts, "ftp.port": "\(ftpPort)",
             "ftp.https-port": "\(httpsPort)", "web.port": "\(webPort)", "web.certificate": certificate,
             "web.private-key": directory("etc/ffs/tls/key.pem"), "ftp.certificate": certificate,
