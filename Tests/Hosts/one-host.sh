@@ -55,15 +55,16 @@ digest "$numbers"
 expect 0 one $install smoke
 
 step "each user: its own key bags, its own directory, no core dumps"
-for pair in ffsauth:web-internal ffsrepo:web-storage ffsweb:web-internal ffsweb:web-storage ffsweb:storage-web; do
+for pair in ffsauth:web-internal ffsrepo:web-storage ffsrepo:storage-web ffsweb:web-internal ffsweb:web-storage \
+    ffsweb:storage-web ffsweb:web-pipe ffspipe:web-pipe ffspipe:storage-web; do
     expect 0 one "runuser -u ${pair%:*} -- head -c 10 /etc/ffs/keybag/${pair#*:}"
 done
-for pair in ffsauth:web-storage ffsauth:storage-web ffsrepo:web-internal ffsrepo:storage-web ffsftp:web-internal \
-    ffsftp:web-storage ffsftp:storage-web; do
+for pair in ffsauth:web-storage ffsauth:storage-web ffsauth:web-pipe ffsrepo:web-internal ffsrepo:web-pipe \
+    ffsftp:web-internal ffsftp:web-storage ffsftp:storage-web ffspipe:web-internal ffspipe:web-storage; do
     expect 1 one "runuser -u ${pair%:*} -- head -c 10 /etc/ffs/keybag/${pair#*:}"
     says "Permission denied"
 done
-for user in ffsauth ffsrepo ffsftp ffsweb; do
+for user in ffsauth ffspipe ffsrepo ffsftp ffsweb; do
     expect 1 one "runuser -u $user -- ln -s /etc/passwd /run/ffs/planted"
     says "Permission denied"
 done
@@ -144,7 +145,7 @@ fetch "$name" "$certificate" tool-1.0/deep/numbers "$numbers"
 
 step "another role, and back"
 expect 0 one $install install --programs /programs --role internal
-says "to run here: ffsauthd."
+says "to run here: ffsauthd ffspiped."
 expect 3 one systemctl is-active ffswebd
 expect 0 one systemctl is-active ffsauthd
 expect 0 one $install upgrade --programs /programs

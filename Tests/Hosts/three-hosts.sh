@@ -55,7 +55,7 @@ for pair in web:ffsauthd web:ffsstaged web:ffsftpd internal:ffswebd internal:ffs
     expect 3 on "${pair%:*}" systemctl is-active "${pair#*:}"
 done
 for role in web internal storage; do expect 0 on "$role" /src/ffs/install.sh check; done
-expect 1 on internal "ls /etc/ffs/keybag | grep -v web-internal"
+expect 1 on internal "ls /etc/ffs/keybag | grep -v -e web-internal -e web-pipe"
 
 step "a customer"
 expect 0 on internal "echo sesame-opens-it | ffsctl customer add acme --password-stdin"
@@ -68,6 +68,16 @@ secret=sesame-opens-it
 eventually curl -q -sS --fail --cacert "$world/storage/etc/ffs/tls/cert.pem" --ssl-reqd -u "$login:$secret" \
     ftp://storage.example.net/ignite-ux-C.7.24/numbers -o "$world/fetched"
 digest "$numbers"
+
+step "what was downloaded is in the log, by way of the web host alone"
+logged() {
+    entries=$(on internal "ffsctl log tail -n 500 --json")
+    for type in order.placed account.staged login download.completed; do
+        case $entries in *"$type"*) ;; *) echo "no $type in: $entries" && return 1 ;; esac
+    done
+}
+eventually logged
+expect 0 on internal "ffsctl log verify"
 
 step "upgrade, and a reboot of all three"
 for role in web internal storage; do

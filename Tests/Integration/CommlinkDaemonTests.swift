@@ -134,8 +134,16 @@ import Testing
         #expect(try await complaint().contains("even"))
         try Files.write(String(text.dropLast(300)), to: bag)
         #expect(try await complaint().contains("cut short"))
-        try await command("rm", bag).succeeded()
-        #expect(try await complaint().contains("ffsctl keys generate web-internal"))
+    }
+
+    /// A new host's bag may come while it runs.
+    @Test("a daemon without a bag starts, serves nobody on the link, and says so")
+    func noBag() async throws {
+        let system = try await System()
+        try await command("rm", "\(system.keyBags)/web-internal").succeeded()
+        let process = try await system.start(.ffsauthd)
+        #expect(process.log.contains("nobody has a key for this link yet"), "\(process.log)")
+        try await system.stop()
     }
 }
 

@@ -24,7 +24,8 @@ struct NodeCommand: AsyncParsableCommand {
 
         @Argument(help: "The host's name in FFS (node.name there).", transform: parsedName) var node: NodeName
         @ArgumentParser.Option(help: "What it runs: storage, web or internal.") var role: Role
-        @ArgumentParser.Option(help: ArgumentHelp("Where it is reached: a host name or an IP address.", valueName: "host"))
+        @ArgumentParser.Option(
+            help: ArgumentHelp("Where it is reached: a host name or an IP address.", valueName: "host"))
         var address: String
         @ArgumentParser.Option(
             help: ArgumentHelp("Write its keys to this new file (mode 0600); NODE.keys without.", valueName: "file"))

@@ -25,10 +25,9 @@ package enum SealedPayload {
     }
 
     /// The chunk's number and whether it is the last, as its nonce.
-    fileprivate static func nonce(_ number: UInt64, isLast: Bool) -> ChaChaPoly.Nonce {
+    fileprivate static func nonce(_ number: UInt64, isLast: Bool) throws -> ChaChaPoly.Nonce {
         let counter = (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) }
-        // 12 bytes are a nonce.
-        return try! ChaChaPoly.Nonce(data: [0, 0, 0] + counter + [isLast ? 1 : 0])
+        return try ChaChaPoly.Nonce(data: [0, 0, 0] + counter + [isLast ? 1 : 0])
     }
 
     fileprivate static func key(_ key: FileKey, _ nonce: [UInt8]) -> SymmetricKey {
@@ -52,7 +51,7 @@ package struct PayloadSealer: ~Copyable {
         precondition(plain.count == SealedPayload.chunk || isLast && plain.count < SealedPayload.chunk)
         defer { number += 1 }
         do {
-            let box = try ChaChaPoly.seal(plain, using: key, nonce: SealedPayload.nonce(number, isLast: isLast))
+            let box = try ChaChaPoly.seal(plain, using: key, nonce: try SealedPayload.nonce(number, isLast: isLast))
             return Array(box.ciphertext) + box.tag
         } catch { throw Failure(.internal, "a chunk could not be sealed", cause: "\(error)") }
     }
@@ -74,7 +73,7 @@ package struct PayloadOpener: ~Copyable {
         else { throw damaged }
         do {
             let box = try ChaChaPoly.SealedBox(
-                nonce: SealedPayload.nonce(number, isLast: isLast), ciphertext: sealed.dropLast(SealedPayload.tag),
+                nonce: try SealedPayload.nonce(number, isLast: isLast), ciphertext: sealed.dropLast(SealedPayload.tag),
                 tag: sealed.suffix(SealedPayload.tag))
             defer { number += 1 }
             return Array(try ChaChaPoly.open(box, using: key))

@@ -89,6 +89,10 @@ extension AuthDaemon {
         return wanted > 0 ? wanted : max(1, processorCount() / 2)
     }
 
+    /// The group of those at the two ends of ``pipeSocket``: of ffsauthd's user, who could not give the socket to a group
+    /// that is not theirs, and of ffspiped's.
+    private static let outboxGroup = "ffs-outbox"
+
     /// Where the pipeline of this host fetches events.
     private static func pipeSocket(
         _ environment: DaemonEnvironment, _ table: RequestTable
@@ -101,7 +105,8 @@ extension AuthDaemon {
         return ControlService(
             ControlServer(
                 path: configuration[Options.Common.runDirectory] + "/" + Options.Auth.pipeSocket, link: .pipe,
-                group: reader?.group, table: table, logger: environment.logger))
+                group: SystemGroup(named: outboxGroup)?.number ?? reader?.group, table: table,
+                logger: environment.logger))
     }
 
     /// Looks and does not open: SQLite would leave files of whoever looks.

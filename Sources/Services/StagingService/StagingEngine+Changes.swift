@@ -34,7 +34,9 @@ extension StagingEngine {
             }
             guard let until = standing.until, until < record.expires else { return }
             let shortened = record.extended(to: until, at: clock.now())
-            do throws(SystemError) { try store.rewrite(shortened) } catch { throw error.failure("cannot shorten account \(account)") }
+            do throws(SystemError) { try store.rewrite(shortened) } catch {
+                throw error.failure("cannot shorten account \(account)")
+            }
             index.add(shortened)
             recorder?.extended(shortened)
             logger.info(

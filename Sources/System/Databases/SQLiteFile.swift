@@ -1,5 +1,6 @@
 package import FFSModel
 package import GRDB
+import Synchronization
 package import SystemSupport
 
 /// A database of ours in one SQLite file: opened for its owner alone, recognised, brought up to date; a writer, several
@@ -33,6 +34,7 @@ package final class SQLiteFile: Sendable {
 
     package let pool: DatabasePool
     private let kind: Kind
+    private let isClosed = Mutex(false)
 
     /// Opens the file, making it (mode 0600) and its tables when there is none, and bringing older tables up to date.
     ///
@@ -130,7 +132,13 @@ package final class SQLiteFile: Sendable {
     }
 
     /// Also brings the whole log into the file: whoever copies that file of a stopped daemon has everything.
+    /// Closing it again does nothing: SQLite would follow a connection that is gone.
     package func close() async throws {
+        let wasClosed = isClosed.withLock { isClosed in
+            defer { isClosed = true }
+            return isClosed
+        }
+        guard !wasClosed else { return }
         do {
             _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
             try pool.close()

@@ -142,9 +142,12 @@ struct CheckTests {
         let system = try await System(settings: Self.settings)
         try Files.write("internal\n", to: system.directory("etc/ffs/roles"))
         try await system.start(.ffsauthd)
+        try await system.start(.ffspiped)
         let check = try await system.ctl("check")
         #expect(check.status == 0, "\(check)")
-        #expect(check.output.lines.dropFirst().allSatisfy { $0.hasPrefix("ffsauthd ") }, "\(check)")
+        #expect(
+            check.output.lines.dropFirst().allSatisfy { $0.hasPrefix("ffsauthd ") || $0.hasPrefix("ffspiped ") },
+            "\(check)")
         let status = try await system.ctl("status")
         #expect(status.status == 0 && !status.output.contains("ffswebd"), "\(status)")
         try Files.write("web,storge\n", to: system.directory("etc/ffs/roles"))

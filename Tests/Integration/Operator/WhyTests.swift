@@ -13,7 +13,7 @@ struct WhyTests {
     private static func facts(_ change: (inout WhyFacts) throws -> Void = { _ in }) throws -> WhyFacts {
         var facts = WhyFacts(
             customer: try CustomerName("acme"), product: try ProductName("tool"), version: nil, now: now)
-        facts.record = record()
+        facts.record = try record()
         facts.versions = [try version("1.0", released: -100), try version("2.0", released: -50)]
         facts.grants = [try grant(3)]
         facts.isHere = true
@@ -23,9 +23,9 @@ struct WhyTests {
 
     private static func record(
         status: CustomerRecord.Status = .active, expires: Timestamp? = nil, password: Bool = true
-    ) -> CustomerRecord {
+    ) throws -> CustomerRecord {
         CustomerRecord(
-            customer: try! CustomerName("acme"), displayName: "Acme", status: status, expires: expires, created: now,
+            customer: try CustomerName("acme"), displayName: "Acme", status: status, expires: expires, created: now,
             passwordSet: password ? now : nil)
     }
 
@@ -57,9 +57,9 @@ struct WhyTests {
     @Test func everyObstacleIsNamed() throws {
         let cases: [(String, (inout WhyFacts) throws -> Void)] = [
             ("There is no customer acme", { $0.record = nil }),
-            ("acme is disabled", { $0.record = Self.record(status: .disabled) }),
-            ("acme ended at", { $0.record = Self.record(expires: Self.now) }),
-            ("has no password", { $0.record = Self.record(password: false) }),
+            ("acme is disabled", { $0.record = try Self.record(status: .disabled) }),
+            ("acme ended at", { $0.record = try Self.record(expires: Self.now) }),
+            ("has no password", { $0.record = try Self.record(password: false) }),
             ("knows no tool", { $0.versions = [] }),
             ("tool 2.0 was withdrawn", { $0.versions = [try Self.version("2.0", released: 0, .withdrawn)] }),
             ("was never granted tool", { $0.grants = [] }),

@@ -97,7 +97,7 @@ import Tobj
         let harness = try Harness()
         let served = Set(harness.table.types)
         let others = RequestType.allCases.filter { type in
-            ["stage", "ftp", "daemon"].contains { type.rawValue.hasPrefix("\($0).") }
+            ["stage", "ftp", "daemon", "pipe", "dead", "log", "ledger"].contains { type.rawValue.hasPrefix("\($0).") }
         }
         #expect(served == Set(RequestType.allCases).subtracting(others))
         let acme = try await harness.customer()

@@ -26,23 +26,31 @@ import Testing
             let area = try TemporaryDirectory("power")
             let settings = JournalSettings(segmentSize: 256 * 1_024, reserve: 64 * 1_024)
             let stream = try JournalStream(directory: area.path, stream: "test", settings: settings)
-            let writer = try JournalWriter(segment: stream.create())
-            let path = area("test/\(writer.segment).open")
             var written: [UInt64: [UInt8]] = [:]
-            for _ in 0..<Int.random(in: 1...40, using: &random) { try append(&written, writer, &random) }
-            let last = try append(&written, writer, &random)
-            try writer.sync(through: last)
-            let synced = written
-            let durable = try Files.bytes(path)
-            for _ in 0..<Int.random(in: 0...60, using: &random) { try append(&written, writer, &random) }
-            let whole = try Files.bytes(path)
-            try Files.write(Self.failed(durable, whole, &random), to: path)
+            let (segment, synced) = try write(to: stream, in: area, &written, &random)
             // The next start.
             _ = try JournalStream(directory: area.path, stream: "test", settings: settings)
-            let found = try Self.records(area("test/\(writer.segment).sealed"))
+            let found = try Self.records(area("test/\(segment).sealed"))
             for (offset, bytes) in synced { #expect(found[offset] == bytes, "seed \(seed), round \(round)") }
             for (offset, bytes) in found { #expect(written[offset] == bytes, "seed \(seed), round \(round)") }
         }
+    }
+
+    /// Writes a segment, syncs in the middle, and lets the power fail: the writer is gone when this returns.
+    private func write(
+        to stream: JournalStream, in area: TemporaryDirectory, _ written: inout [UInt64: [UInt8]],
+        _ random: inout SplitMix
+    ) throws -> (segment: ID128, synced: [UInt64: [UInt8]]) {
+        let writer = try JournalWriter(segment: stream.create())
+        let path = area("test/\(writer.segment).open")
+        for _ in 0..<Int.random(in: 1...40, using: &random) { try append(&written, writer, &random) }
+        let last = try append(&written, writer, &random)
+        try writer.sync(through: last)
+        let synced = written
+        let durable = try Files.bytes(path)
+        for _ in 0..<Int.random(in: 0...60, using: &random) { try append(&written, writer, &random) }
+        try Files.write(Self.failed(durable, try Files.bytes(path), &random), to: path)
+        return (writer.segment, synced)
     }
 
     @discardableResult

@@ -23,9 +23,11 @@ final class LogName: Sendable {
         } catch { throw error.failure("cannot read \(directory)/\(Self.file)", .configuration) }
     }
 
-    /// Throws when what has to be forwarded again could not be marked; then nothing is believed to be forwarded.
-    func saw(_ seen: String) throws(Failure) {
-        guard name.withLock({ $0 != seen }) else { return }
+    /// Whether this log follows another, so that there is something to forward again, older than what is just sent.
+    /// Throws when that could not be marked; then nothing is believed to be forwarded.
+    func saw(_ seen: String) throws(Failure) -> Bool {
+        guard name.withLock({ $0 != seen }) else { return false }
+        var isSuccessor = false
         if let old = name.withLock({ $0 }) {
             var again = 0
             for stream in try area.streams() {
@@ -34,6 +36,7 @@ final class LogName: Sendable {
                     again += 1
                 }
             }
+            isSuccessor = true
             logger.warning(
                 "the log has another name: it was restored, or made anew; what is kept here is sent again",
                 metadata: ["old": "\(old)", "new": "\(seen)", "segments": "\(again)"])
@@ -45,5 +48,6 @@ final class LogName: Sendable {
             try folder.rename(draft, to: folder, Self.file, ifExists: .replace)
         } catch { throw error.failure("cannot write \(directory)/\(Self.file)") }
         name.withLock { $0 = seen }
+        return isSuccessor
     }
 }

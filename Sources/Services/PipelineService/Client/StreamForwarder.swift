@@ -73,13 +73,14 @@ final class StreamForwarder: Sendable {
         logger.warning("events wait in the journal: \(failure)", metadata: ["stream": "\(stream)"])
     }
 
-    /// Until its end, if it is sealed; until what is there now is acknowledged, if not: the next segment is not begun before.
+    /// Until its end: the next segment is not begun before. Sooner where the log turns out to be another, as older segments
+    /// then come first.
     private func forward(_ segment: JournalArea.Segment) async throws(Failure) {
         var hasGap = false
         var state = segment.state
         // Where the log stands: an empty batch asks.
         guard let first = try area.reader(stream, segment.id, state, from: ProducerMark.start.offset) else { return }
-        var mark = try await push(batch(first.header, [], from: .start, isEnd: false))
+        guard var mark = try await push(batch(first.header, [], from: .start, isEnd: false)) else { return }
         guard var reader = try area.reader(stream, segment.id, state, from: mark.offset) else { return }
         while !Task.isCancelled {
             let items: [JournalScanner.Item]
@@ -88,14 +89,15 @@ final class StreamForwarder: Sendable {
             } catch { throw error.failure("cannot read segment \(segment.id) of \(stream)") }
             if !items.isEmpty {
                 hasGap = hasGap || items.contains { if case .gap = $0 { true } else { false } }
-                mark = try await push(batch(reader.header, items, from: mark, isEnd: false))
+                guard let next = try await push(batch(reader.header, items, from: mark, isEnd: false)) else { return }
+                mark = next
                 if mark.offset != reader.offset {
                     // The log knows more, or less, than was thought.
                     guard let other = try area.reader(stream, segment.id, state, from: mark.offset) else { return }
                     reader = other
                 }
             } else if state == .sealed {
-                _ = try await push(batch(reader.header, [], from: mark, isEnd: true))
+                guard try await push(batch(reader.header, [], from: mark, isEnd: true)) != nil else { return }
                 return try area.move(stream, segment.id, from: .sealed, to: hasGap ? .gap : .done)
             } else if try area.isThere(stream, segment.id, .sealed) {
                 // The same file, under another name; what came in between is read first.
@@ -122,9 +124,10 @@ final class StreamForwarder: Sendable {
             start: mark, records: records, gaps: gaps, end: items.last?.places.end ?? mark.offset, isSealedEnd: isEnd)
     }
 
-    private func push(_ batch: ProducerBatch) async throws(Failure) -> ProducerMark {
+    /// Where the log stands now; nil when it is another log.
+    private func push(_ batch: ProducerBatch) async throws(Failure) -> ProducerMark? {
         let (mark, name) = try await pusher.push(batch)
-        try log.saw(name)
+        guard try !log.saw(name) else { return nil }
         note(nil)
         standing.withLock { standing in
             standing.acknowledged = SystemClock.now()

@@ -231,9 +231,7 @@ import Transparency
         try await harness.reopen {
             try Files.write(backup, to: log)
             try Files.setMode(0o600, of: log)
-            for suffix in ["-wal", "-shm"] where Files.exists(log + suffix) {
-                try Files.write([UInt8](), to: log + suffix)
-            }
+            try await command("rm", "-f", log + "-wal", log + "-shm").succeeded()
         }
         #expect(try await versions().isEmpty)
         try writer.append(Self.event(10).record)
