@@ -148,7 +148,7 @@ demo() {
     base_port=$2
     keep=$3
     begin=$(seconds)
-    need "the demo" "curl openssl"
+    need "the demo" "curl openssl sqlite3"
     demo_place
     work=$(mktemp -d "$state/work.XXXXXX")
     chmod 755 "$work"
@@ -205,6 +205,7 @@ demo() {
 
     demo_as_customer
     demo_inodes
+    demo_log
     demo_change
     demo_environment
 
@@ -319,13 +320,27 @@ demo_inodes() {
     done
 }
 
+# Each download is one entry of the log, with a proof, as soon as ffspiped has brought it there.
+demo_log() {
+    step "Looking at the log: each download is there once, and can be proved"
+    start=$(seconds)
+    tries=0
+    until [ "$(ctl log search --customer demo --limit 0 --json | grep -o '"download.completed"' | wc -l)" -ge 10 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || fail 70 "the downloads are not in the log after 10 s; ffsctl pipeline status says why"
+        sleep 0.1
+    done
+    ctl log tail -n 4
+    event=$(ctl log tail -n 1 --json | json_text event)
+    ctl log prove "$event" || fail 70 "event $event has no proof"
+    ctl log verify || fail 70 "the log is not whole"
+    timed "log: wait, prove, verify" "$start"
+    ctl why demo ffs-release || fail 70 "ffsctl why says no"
+}
+
 # What somebody changes in the master database with SQL of their own reaches the storage host at once.
 demo_change() {
     step "Revoking an entitlement with sqlite3, and watching the account end"
-    command -v sqlite3 >/dev/null || {
-        say "    sqlite3 is not installed: apt-get install sqlite3 to see this"
-        return
-    }
     printf '%s\n' "$password" | ctl customer add passing --password-stdin --display-name "Passing Customer" ||
         fail 70 "the second customer could not be created"
     ctl entitlement grant passing ffs-small --policy cut || fail 70 "the second customer's entitlement could not be granted"
