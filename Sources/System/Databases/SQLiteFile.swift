@@ -121,14 +121,18 @@ package final class SQLiteFile: Sendable {
     package func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
-        do { return try await pool.read(body) } catch let error as DatabaseError { throw failure(error) }
+        do { return try await again { try await pool.read(body) } } catch let error as DatabaseError {
+            throw failure(error)
+        }
     }
 
     /// Runs `body` in one transaction: all of it is durable when this returns, none of it when it throws.
     package func write<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
-        do { return try await pool.write(body) } catch let error as DatabaseError { throw failure(error) }
+        do { return try await again { try await pool.write(body) } } catch let error as DatabaseError {
+            throw failure(error)
+        }
     }
 
     /// Also brings the whole log into the file: whoever copies that file of a stopped daemon has everything.
@@ -140,9 +144,19 @@ package final class SQLiteFile: Sendable {
         }
         guard !wasClosed else { return }
         do {
-            _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+            _ = try await again { try await pool.writeWithoutTransaction { try $0.checkpoint(.truncate) } }
             try pool.close()
         } catch let error as DatabaseError { throw failure(error) }
+    }
+
+    /// Once more when it was interrupted and nobody asked for that: a task that was cancelled interrupts its statement, and
+    /// when that has just ended, the next one on the connection, whosever it is.
+    private func again<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch let error as DatabaseError
+            where error.resultCode == .SQLITE_INTERRUPT && !Task.isCancelled
+        {
+            return try await body()
+        }
     }
 
     private func failure(_ error: DatabaseError) -> Failure { Self.failure(error, kind, path: pool.path) }

@@ -59,4 +59,22 @@ import Testing
         }
         try await file.close()
     }
+    /// A daemon that stops cancels what runs, and then writes a last time; closing it twice is closing it.
+    @Test func whoIsCancelledTakesNobodyElseAlong() async throws {
+        let directory = try TemporaryDirectory("databases")
+        let file = try Self.open(directory("own/test.sqlite"))
+        for round in 0..<300 {
+            let work = Task {
+                while !Task.isCancelled {
+                    try? await file.write { try $0.execute(sql: "INSERT INTO things VALUES (1)") }
+                }
+            }
+            if round.isMultiple(of: 3) { await Task.yield() }
+            work.cancel()
+            try await file.write { try $0.execute(sql: "INSERT INTO things VALUES (2)") }
+        }
+        #expect(try await file.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM things WHERE x = 2") } == 300)
+        try await file.close()
+        try await file.close()
+    }
 }
